@@ -1,0 +1,369 @@
+"""
+joelclaw.toml: one deployment, declared.
+
+Decoded into frozen structs, where every value has a default: an empty file works, and so
+does none. Whatever is wrong is one sentence with the file, the line and, where one is near,
+the name that was meant: `joelclaw.toml:7: server has no 'api_prot'; did you mean 'api_port'?`
+
+A setting describes itself: its `description` finishes the sentence "server.api_port is ...",
+and `docs/configuration.md` is tested against these structs. Secrets never stand in a message.
+
+`{ from = "NAME" }` in place of a value takes it from the process environment. Names of
+settings that belong to a later version are known, so that the sentence can say so.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from joelclaw.errors import ConfigRefused
+
+FILE_NAME = "joelclaw.toml"
+
+_ORIGIN = r"^https?://[^/\s?#]+$"
+_FOLDER = r"^(?![/~])(?!(.*/)?\.\.(/|$))\S.*$"
+
+Origin = Annotated[str, Meta(pattern=_ORIGIN)]
+
+_LATER: dict[tuple[str, ...], str] = {
+    ("files",): "stored files",
+    ("backup",): "backups",
+    ("auth", "providers"): "sign-in",
+    ("server", "dashboard_port"): "the dashboard",
+    ("server", "site_port"): "HTTP actions",
+    ("server", "site_origin"): "HTTP actions",
+}
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """The app that is served."""
+
+    name: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="a name of letters, digits, '-' and '_'")
+    ] = "joelclaw"
+    functions: Annotated[str, Meta(pattern=_FOLDER, description="a folder inside the project")] = "app_functions"
+    schema: Annotated[str, Meta(pattern=_FOLDER, description="a file inside the project")] = "schema.py"
+    wire_names: Annotated[Literal["camel", "as_written"], Meta(description='"camel" or "as_written"')] = "camel"
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where clients find it."""
+
+    host: Annotated[str, Meta(min_length=1, description="an address of this machine")] = "127.0.0.1"
+    api_port: Annotated[
+        int, Meta(ge=0, le=65535, description="a port, a whole number from 0 to 65535 (0: any that is free)")
+    ] = 3210
+    api_origin: Annotated[
+        Origin | None, Meta(description="where clients reach api_port from outside, like https://api.example.com")
+    ] = None
+    allowed_origins: Annotated[
+        tuple[Origin, ...], Meta(description='a list of origins, like ["https://example.com"]')
+    ] = ()
+    admin_key: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\|[A-Za-z0-9_-]{16,}$")] | None,
+        Meta(
+            description="a name, '|' and a secret of at least 16 letters, digits, '-' and '_'",
+            extra={"secret": True},
+        ),
+    ] = None
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the documents are kept."""
+
+    url: Annotated[
+        str,
+        # In-memory databases are refused: the processes of a deployment would each see their own.
+        Meta(pattern=r"^sqlite:///(?!:memory:)[^?]+$", description='"sqlite:///" and the path of a file'),
+    ] = "sqlite:///data/joelclaw.db"
+    durability: Annotated[Literal["full", "normal"], Meta(description='"full" or "normal"')] = "full"
+
+
+class Codegen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written for the app's clients."""
+
+    typescript: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(description='a list of folders, like ["site/convex/_generated"]'),
+    ] = ()
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may do what."""
+
+    roles: dict[
+        str,
+        Annotated[
+            tuple[Annotated[str, Meta(pattern=r"^[^\s:]+:\S+$")], ...],
+            Meta(description='a list of who has it, like ["github:joelhooks"]'),
+        ],
+    ] = {}
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the app may use up."""
+
+    transaction_time_s: Annotated[
+        float, Meta(gt=0, le=3600, description="the seconds that one query or mutation may compute, up to 3600")
+    ] = 1.0
+    transaction_wall_s: Annotated[
+        float, Meta(gt=0, le=3600, description="the seconds that one query or mutation may last, up to 3600")
+    ] = 15.0
+    isolate_memory_mb: Annotated[
+        int, Meta(ge=64, le=1_048_576, description="the memory of one process that runs functions, at least 64 MB")
+    ] = 512
+    cache_mb: Annotated[int, Meta(ge=0, le=1_048_576, description="the memory for results of queries, in MB")] = 64
+    readers: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(description="how many processes run queries, a whole number from 1 to 256"),
+    ] = None
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The file itself, kept to say where in it something stands."""
+
+    path: Path
+    text: str = ""
+
+    def line(self, *keys: str) -> int | None:
+        """
+        The line on which a setting begins, or a section's first mention; None when it is not in the file.
+
+        A prefix of a TOML file is itself TOML exactly where a statement ends, so the parser
+        finds the borders of statements for us: no second grammar that disagrees with it about
+        quotes, dots and strings of several lines. Quadratic, and only for messages.
+        """
+        lines = self.text.split("\n")
+        begins = 0
+        for end in range(1, len(lines) + 1):
+            try:
+                document = tomllib.loads("\n".join(lines[:end]))
+            except tomllib.TOMLDecodeError:
+                continue
+            if _holds(document, keys):
+                return begins + 1
+            begins = end
+        return None
+
+    def place(self, *keys: str) -> str:
+        """`joelclaw.toml:7`, or the file alone for what is not written in it."""
+        line = self.line(*keys)
+        return self.path.name if line is None else f"{self.path.name}:{line}"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment as declared. Paths are as written; the properties make them absolute."""
+
+    app: App = App()
+    server: Server = Server()
+    store: Store = Store()
+    env: dict[str, Annotated[str, Meta(description="text", extra={"secret": True})]] = {}
+    codegen: Codegen = Codegen()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    source: Source
+
+    @property
+    def root(self) -> Path:
+        """The project's folder, absolute."""
+        return self.source.path.parent
+
+    @property
+    def store_url(self) -> str:
+        """`store.url` with an absolute path: processes need not agree about their working directory."""
+        return f"sqlite:///{self.database}"
+
+    @property
+    def database(self) -> Path:
+        """The database's file, absolute."""
+        return self.root / self.store.url.removeprefix("sqlite:///")
+
+    @property
+    def typescript_folders(self) -> tuple[Path, ...]:
+        return tuple(self.root / folder for folder in self.codegen.typescript)
+
+    @property
+    def readers(self) -> int:
+        """How many processes run queries: as declared, otherwise one a core but for the writer's."""
+        return self.limits.readers or max(1, (os.cpu_count() or 1) - 1)
+
+
+def load_config(root: Path, environ: Mapping[str, str] | None) -> Config:
+    """
+    The deployment declared in this folder.
+
+    `environ` is the process environment; None leaves out what would come from there, which
+    is right for commands that only look at the app and should not need its secrets.
+
+    Raises:
+        ConfigRefused: The file cannot be read, or something in it is not as it has to be.
+    """
+    source = _read(root.resolve() / FILE_NAME)
+    document = _parse(source)
+    if "source" in document:
+        _refuse_unknown(source, (), "source")
+    sections = _Decoder(source, environ).fields(Config, document, ())
+    config = Config(**sections, source=source)
+    _check_references(config)
+    return config
+
+
+def _read(path: Path) -> Source:
+    try:
+        return Source(path, path.read_text("utf-8"))
+    except FileNotFoundError:
+        return Source(path)
+    except UnicodeDecodeError as exc:
+        raise ConfigRefused(path.name, None, "is not UTF-8 text; save it as UTF-8") from exc
+    except OSError as exc:
+        raise ConfigRefused(path.name, None, f"cannot be read: {os.strerror(exc.errno or 0)}") from exc
+
+
+def _parse(source: Source) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as exc:
+        # Before Python 3.14 the place is in the message only: "Invalid value (at line 3, column 5)".
+        reason, _, place = str(exc).partition(" (at ")
+        found = re.match(r"line (\d+)", place)
+        line = int(found[1]) if found else source.text.rstrip().count("\n") + 1
+        raise ConfigRefused(source.path.name, line, f"this is not TOML: {reason[:1].lower()}{reason[1:]}") from exc
+
+
+class _Decoder:
+    """From the parsed file to structs, refusing the first thing that is wrong."""
+
+    def __init__(self, source: Source, environ: Mapping[str, str] | None) -> None:
+        self._source = source
+        self._environ = environ
+
+    def fields(self, struct: type[msgspec.Struct], table: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """The fields of a struct that the table sets, decoded."""
+        known = {field.name: field.type for field in msgspec.structs.fields(struct)}
+        decoded = {}
+        for name, raw in table.items():
+            here = (*path, name)
+            if here in _LATER:
+                self._refuse(
+                    here,
+                    f"{_shown_path(here)} is for {_LATER[here]}, which this version does not have yet; leave it out",
+                )
+            if name not in known:
+                _refuse_unknown(self._source, path, name)
+            value = self.value(known[name], raw, here)
+            if value is not None:
+                decoded[name] = value
+        return decoded
+
+    def value(self, kind: Any, raw: Any, path: tuple[str, ...]) -> Any:
+        """One setting, or a section; None when it would come from an environment that is left out."""
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return kind(**self.fields(kind, self._table(raw, path), path))
+        if get_origin(kind) is dict:
+            element = get_args(kind)[1]
+            values = {name: self.value(element, item, (*path, name)) for name, item in self._table(raw, path).items()}
+            return {name: value for name, value in values.items() if value is not None}
+        strict = True
+        if isinstance(raw, dict) and set(raw) == {"from"} and isinstance(raw["from"], str):
+            if self._environ is None:
+                return None
+            raw = self._from_environment(raw["from"], path)
+            strict = False  # An environment holds text only; a port is a number all the same.
+        try:
+            return msgspec.convert(raw, kind, strict=strict)
+        except msgspec.ValidationError as exc:
+            self._refuse(path, f"{_shown_path(path)} is {_expectation(kind)}{_shown_value(kind, raw)}", exc)
+
+    def _table(self, raw: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        if not isinstance(raw, dict):
+            name = ".".join(path)
+            self._refuse(path, f"{name} is a section; write [{name}] on a line, and its settings below")
+        return raw
+
+    def _from_environment(self, name: str, path: tuple[str, ...]) -> str:
+        assert self._environ is not None
+        if name not in self._environ:
+            self._refuse(
+                path,
+                f"{_shown_path(path)} comes from the environment variable {name}, which is not set; "
+                f"export it before you start joelclaw",
+            )
+        return self._environ[name]
+
+    def _refuse(self, path: tuple[str, ...], reason: str, cause: Exception | None = None) -> NoReturn:
+        raise ConfigRefused(self._source.path.name, self._source.line(*path), reason) from cause
+
+
+def _refuse_unknown(source: Source, path: tuple[str, ...], name: str) -> NoReturn:
+    """Refuse a name that no setting has, with the one that was meant where it can be told."""
+    what = f"{'.'.join(path)} has no '{name}'" if path else f"there is no section or setting '{name}'"
+    raise ConfigRefused(source.path.name, source.line(*path, name), what + _suggestion(path, name))
+
+
+def _suggestion(path: tuple[str, ...], name: str) -> str:
+    sections = {field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "source"}
+    settings = {
+        section: [field.name for field in msgspec.structs.fields(kind)]
+        for section, kind in sections.items()
+        if isinstance(kind, type)
+    }
+    beside = settings[path[0]] if path else list(sections)
+    if near := difflib.get_close_matches(name, beside, n=1):
+        return f"; did you mean '{near[0]}'?" if path else f"; did you mean [{near[0]}]?"
+    for section, names in settings.items():
+        if name in names:
+            return f"; did you mean {section}.{name}, below a line [{section}]?"
+    return f"; there are {', '.join(beside)}"
+
+
+def _check_references(config: Config) -> None:
+    """Refuse a folder or file that the declaration names and that is not there."""
+    for setting, name, exists, kind in (
+        ("functions", config.app.functions, Path.is_dir, "folder"),
+        ("schema", config.app.schema, Path.is_file, "file"),
+    ):
+        line = config.source.line("app", setting)
+        if line is not None and not exists(config.root / name):
+            raise ConfigRefused(
+                config.source.path.name,
+                line,
+                f"app.{setting} names the {kind} '{name}', which is not there; create it or correct the name",
+            )
+
+
+def _holds(document: Any, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        if not isinstance(document, dict) or key not in document:
+            return False
+        document = document[key]
+    return True
+
+
+def _shown_path(path: tuple[str, ...]) -> str:
+    return f"[{path[0]}]" if len(path) == 1 else ".".join(path)
+
+
+def _expectation(kind: Any) -> str:
+    meta = get_args(kind)[1]
+    return str(meta.description)
+
+
+def _shown_value(kind: Any, raw: Any) -> str:
+    """What is written instead; nothing for a secret, which must not reach a terminal or a log."""
+    meta = get_args(kind)[1]
+    if (meta.extra or {}).get("secret"):
+        return f", not {_toml_kind(raw)}" if not isinstance(raw, str) else ""
+    shown = repr(raw) if isinstance(raw, float) else msgspec.json.encode(raw).decode()
+    return f"; it says {shown if len(shown) <= 60 else shown[:60] + '...'}"
+
+
+def _toml_kind(raw: Any) -> str:
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return kinds.get(type(raw), "a date or time")

@@ -9,34 +9,27 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from joelclaw.schema.problems import Place, Problem
+from joelclaw.schema.specs import IndexSpec, TableSpec
 from joelclaw.schema.validators import ObjectType, Validator
 
+__all__ = [
+    "Allow",
+    "Anyone",
+    "FunctionKind",
+    "FunctionSpec",
+    "HasRole",
+    "IndexSpec",
+    "Internal",
+    "Manifest",
+    "OwnRule",
+    "Place",
+    "Problem",
+    "SignedIn",
+    "TableSpec",
+]
+
 FunctionKind: TypeAlias = Literal["query", "mutation", "action"]
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where something stands in the user's files, for messages: `app_functions/comments.py:12`."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with an app: where, what, why, and what to write instead."""
-
-    place: Place
-    name: str
-    """What it is about: `Comment.by_article`, `comments.add, parameter 'when'`."""
-
-    reason: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        advice = f"; {self.advice}" if self.advice else ""
-        return f"{self.place}: {self.name}: {self.reason}{advice}"
 
 
 class Internal(msgspec.Struct, frozen=True, tag="internal"):
@@ -64,32 +57,6 @@ class OwnRule(msgspec.Struct, frozen=True, tag="rule"):
 
 
 Allow: TypeAlias = Internal | Anyone | SignedIn | HasRole | OwnRule
-
-
-class IndexSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An index of a table. Every one ends implicitly with creation time, then id."""
-
-    name: str
-    """As on the wire (`byArticle`); the table's own are `by_id` and `by_creation_time`."""
-
-    python_name: str
-    fields: tuple[str, ...]
-    """Dotted wire paths."""
-
-    unique: bool = False
-    defaults: str = ""
-    """The defaults of its fields, as text: a changed default changes what the index holds."""
-
-
-class TableSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A table: its documents' fields without the system fields, and its indexes."""
-
-    name: str
-    python_name: str
-    document: ObjectType
-    indexes: tuple[IndexSpec, ...] = ()
-    doc: str = ""
-    place: Place
 
 
 class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):

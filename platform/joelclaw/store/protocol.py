@@ -10,48 +10,14 @@ text disagree, believe the suite.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
+from joelclaw.schema.layout import IndexKey, IndexLayout, Layout, TableLayout
 from joelclaw.values.timestamps import CommitTs
 
-
-class IndexKey(NamedTuple):
-    """Where a document stands in one index."""
-
-    index: int
-    key: bytes
-    borders: tuple[int, ...]
-    """Lengths of the key's prefixes that end at a field: 0, after the first field, ... , the whole key."""
-
-
-class IndexLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """An index as the store keeps it. Its number is never used again for another definition."""
-
-    number: int
-    name: str
-    unique: bool = False
-    definition: str = ""
-    """What it was built from; a changed definition is a new index."""
-
-
-class TableLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """A table as the store keeps it."""
-
-    number: int
-    """The table number inside its documents' ids."""
-
-    name: str
-    by_id: IndexLayout
-    by_creation_time: IndexLayout
-    indexes: tuple[IndexLayout, ...] = ()
-
-
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """All tables of a deployment."""
-
-    tables: tuple[TableLayout, ...] = ()
+__all__ = ["Commit", "IndexKey", "IndexLayout", "Layout", "Snapshot", "Store", "TableLayout", "Transaction"]
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,5 +132,3 @@ class Store(Protocol):
     def layout(self) -> Layout: ...
 
     def close(self) -> None: ...
-
-

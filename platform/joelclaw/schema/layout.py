@@ -1,0 +1,48 @@
+"""
+The layout: the numbers that a database gave to tables and indexes, and keys under them.
+
+Classes and specs know names; a database keeps numbers, because a renamed or rebuilt index is
+another one. Whoever opens the database hands its layout in, and everything that computes keys
+or ranges is handed it.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class IndexKey(NamedTuple):
+    """Where a document stands in one index."""
+
+    index: int
+    key: bytes
+    borders: tuple[int, ...]
+    """Lengths of the key's prefixes that end at a field: 0, after the first field, ... , the whole key."""
+
+
+class IndexLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """An index as the store keeps it. Its number is never used again for another definition."""
+
+    number: int
+    name: str
+    unique: bool = False
+    definition: str = ""
+    """What it was built from; a changed definition is a new index."""
+
+
+class TableLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """A table as the store keeps it."""
+
+    number: int
+    """The table number inside its documents' ids."""
+
+    name: str
+    by_id: IndexLayout
+    by_creation_time: IndexLayout
+    indexes: tuple[IndexLayout, ...] = ()
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """All tables of a deployment."""
+
+    tables: tuple[TableLayout, ...] = ()

@@ -186,6 +186,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / self.store.url.removeprefix("sqlite:///")
 
     @property
+    def admin_key_file(self) -> Path:
+        """Where a development server keeps its admin key for the command line, beside the database."""
+        return self.database.parent / "admin_key"
+
+    @property
     def typescript_folders(self) -> tuple[Path, ...]:
         return tuple(self.root / folder for folder in self.codegen.typescript)
 

@@ -1,0 +1,172 @@
+"""
+A client of a running deployment, as its administrator: one call over HTTP, or a subscription.
+
+It speaks the protocols that every client speaks, and nothing more of them than one function
+needs. Results stay wire JSON: they are shown, not computed with.
+"""
+
+import base64
+import http.client
+import uuid
+from collections.abc import Iterator
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from joelclaw.errors import CommandFailed
+
+RESULT_BYTES_MAX = 64 * 1024 * 1024
+CALL_TIMEOUT_S = 600.0
+"""Actions may take long; a server that is gone is noticed when its socket closes."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What a function answered, as `/api/function` tells it."""
+
+    status: Literal["success", "error"]
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error_message: str = ""
+    error_data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    log_lines: list[str] = []
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == "success"
+
+    @property
+    def unknown_function(self) -> bool:
+        # The protocol has no code for it; the official command line looks for the same words.
+        return "Could not find function" in self.error_message
+
+
+class _Refusal(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _Modification(msgspec.Struct, rename="camel"):
+    type: str
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error_message: str = ""
+    error_data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    log_lines: list[str] = []
+
+
+class _ServerMessage(msgspec.Struct):
+    type: str
+    modifications: list[_Modification] = []
+    error: str = ""
+
+
+class Client:
+    """Calls functions of the deployment at `url`; `acting_as` are the attributes of a user."""
+
+    def __init__(self, url: str, admin_key: str, acting_as: dict[str, Any] | None = None) -> None:
+        parts = urlsplit(url.rstrip("/"))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise CommandFailed(f"'{url}' is not the address of a deployment; write it like http://127.0.0.1:3210")
+        self._url = parts
+        self._admin_key = admin_key
+        self._acting_as = acting_as
+
+    def call(self, path: str, arguments: dict[str, Any]) -> Answer:
+        """
+        Run a function of any kind, public or internal.
+
+        Raises:
+            CommandFailed: No server answers, or it refuses to be asked.
+        """
+        body = {"path": path, "args": arguments, "format": "convex_encoded_json"}
+        status, answer = self._post("/api/function", msgspec.json.encode(body))
+        try:
+            if status == http.HTTPStatus.OK:
+                return msgspec.json.decode(answer, type=Answer)
+            refusal = msgspec.json.decode(answer, type=_Refusal)
+        except msgspec.DecodeError as exc:
+            raise CommandFailed(
+                f"{self._url.geturl()} answered {status}, but not as a deployment does; is it the right address?"
+            ) from exc
+        raise CommandFailed(f"{refusal.message} ({status} {refusal.code})")
+
+    def watch(self, path: str, arguments: dict[str, Any]) -> Iterator[Answer]:
+        """
+        Results of a query, each when it changes, for ever.
+
+        Raises:
+            CommandFailed: No server answers, it refuses, or the connection ends.
+        """
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake
+        from websockets.sync.client import connect
+
+        scheme = "wss" if self._url.scheme == "https" else "ws"
+        url = self._url._replace(scheme=scheme, path=f"{self._url.path}/api/sync").geturl()
+        try:
+            with connect(url, max_size=RESULT_BYTES_MAX, proxy=None) as socket:
+                for message in self._opening(path, arguments):
+                    socket.send(msgspec.json.encode(message).decode())
+                for text in socket:
+                    yield from _answers(msgspec.json.decode(text, type=_ServerMessage))
+        except InvalidHandshake as exc:
+            raise CommandFailed(f"{self._url.geturl()} is no deployment that one can watch: {exc}") from exc
+        except ConnectionClosed as exc:
+            raise CommandFailed(f"the connection to {self._url.geturl()} broke; is the server still there?") from exc
+        except OSError as exc:
+            raise self._unreachable(exc) from exc
+        raise CommandFailed(f"{self._url.geturl()} has closed the connection; it stops, or starts anew")
+
+    def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        # Not urllib: it would send a call to this machine through the proxy of the environment.
+        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+        assert self._url.hostname is not None
+        connection = kind(self._url.hostname, self._url.port, timeout=CALL_TIMEOUT_S)
+        try:
+            headers = {"Content-Type": "application/json", "Authorization": self._authorization()}
+            connection.request("POST", self._url.path + path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as exc:
+            raise self._unreachable(exc) from exc
+        finally:
+            connection.close()
+
+    def _authorization(self) -> str:
+        if self._acting_as is None:
+            return f"Convex {self._admin_key}"
+        user = base64.b64encode(msgspec.json.encode(self._acting_as)).decode()
+        return f"Convex {self._admin_key}:{user}"
+
+    def _opening(self, path: str, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        acting_as = {} if self._acting_as is None else {"impersonating": self._acting_as}
+        query = {"type": "Add", "queryId": 0, "udfPath": path, "args": [arguments]}
+        return [
+            {
+                "type": "Connect",
+                "sessionId": str(uuid.uuid4()),
+                "connectionCount": 0,
+                "lastCloseReason": "InitialConnect",
+            },
+            {"type": "Authenticate", "baseVersion": 0, "tokenType": "Admin", "value": self._admin_key} | acting_as,
+            {"type": "ModifyQuerySet", "baseVersion": 0, "newVersion": 1, "modifications": [query]},
+        ]
+
+    def _unreachable(self, cause: Exception) -> CommandFailed:
+        reason = getattr(cause, "strerror", None) or cause
+        return CommandFailed(
+            f"no server answers at {self._url.geturl()} ({reason}); start it with `joelclaw dev`, or name it with --url"
+        )
+
+
+def _answers(message: _ServerMessage) -> Iterator[Answer]:
+    if message.type in ("AuthError", "FatalError"):
+        raise CommandFailed(f"the server refuses: {message.error}")
+    for modification in message.modifications:
+        if modification.type == "QueryUpdated":
+            yield Answer(status="success", value=modification.value, log_lines=modification.log_lines)
+        elif modification.type == "QueryFailed":
+            yield Answer(
+                status="error",
+                error_message=modification.error_message,
+                error_data=modification.error_data,
+                log_lines=modification.log_lines,
+            )

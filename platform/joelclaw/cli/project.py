@@ -1,0 +1,85 @@
+"""
+The project a command works on: its declaration, and its app as far as one can know it
+without a server.
+
+User code is imported by an isolate, as always: whatever it does on import, it does not do to
+the command line.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rich_click as click
+
+from joelclaw.config import Config, load_config
+from joelclaw.functions.manifest import Manifest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def project_option(command: F) -> F:
+    """`--project FOLDER`, handed to the command as `project`."""
+    return click.option(
+        "--project",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=Path(),
+        help="The project's folder; the current one by default.",
+    )(command)
+
+
+def declaration(project: Path) -> Config:
+    """
+    The declaration, for a command that runs the deployment.
+
+    Raises:
+        ConfigRefused: Something in it is wrong, or a variable that it names is not set.
+    """
+    return load_config(project, os.environ)
+
+
+def declaration_without_secrets(project: Path) -> Config:
+    """
+    The declaration, for a command that needs none of the variables it may name.
+
+    Raises:
+        ConfigRefused: Something in it is wrong.
+    """
+    return load_config(project, None)
+
+
+def load_manifest(config: Config) -> Manifest:
+    """
+    What the app declares. No database is opened and no server is needed.
+
+    Raises:
+        AppRefused: It does not load; every problem is listed.
+        IsolateDied: Importing it ended the process.
+    """
+    return asyncio.run(_load_manifest(config))
+
+
+async def _load_manifest(config: Config) -> Manifest:
+    from joelclaw.engine.isolate_process import IsolateProcess
+    from joelclaw.isolate.messages import Load
+
+    isolate = await IsolateProcess.spawn("reader")
+    try:
+        return await isolate.load(
+            Load(
+                role="reader",
+                root=str(config.root),
+                functions=config.app.functions,
+                schema=config.app.schema,
+                wire_names=config.app.wire_names,
+                store_url=config.store_url,
+                durability=config.store.durability,
+                env=config.env,
+                limits={},
+                development=True,
+            )
+        )
+    finally:
+        await isolate.close()

@@ -3,7 +3,10 @@ Every error that we raise on purpose.
 
     PlatformError
     ├── BadValue              data that has no place on the wire, or broke a rule of it
-    │   └── Int64Overflow     an Int64 outside 64 bits (an OverflowError, too)
+    │   ├── Int64Overflow     an Int64 outside 64 bits (an OverflowError, too)
+    │   └── ValueRefused      a value does not fit the type that was declared for it
+    │       └── DocumentRefused   a document does not fit its table
+    ├── HintRefused           a type hint that has no wire form
     ├── BadId                 text that is no document id
     ├── BadPath               text that is no function path
     ├── BadTimestamp          text that is no commit timestamp
@@ -23,6 +26,24 @@ Every error that we raise on purpose.
     ├── LimitExceeded         a function read, wrote or called too much
     └── CallFailed            in actions: a function that was called has failed
 
+    PlatformError, in the store
+    ├── DuplicateKey          a document would repeat the key of a unique index
+    ├── DuplicateId           a document would repeat an id of its table
+    ├── IndexNotUnique        a new unique index, and two documents that share a key of it
+    ├── TableNumberTaken      a table cannot have the number that was asked for
+    ├── LayoutChanged         a newer schema is live in the database; this process knows the old one
+    ├── StoreBusy             somebody else holds the write lock
+    ├── StoreFull             no room; nothing was written
+    ├── StoreUnreadable       the file is no database of ours, or not of this version
+    ├── StoreFailed           the database failed; nothing was written
+    └── OutcomeUnknown        it failed in the middle of a commit: look up the call before a retry
+
+    PlatformError, at the door
+    ├── TokenRefused          a user's token is nobody's, or not any more
+    ├── AdminKeyRefused       an admin key opens nothing here, or acts as nobody
+    ├── ProtocolViolated      a socket's client did what it must not repeat
+    └── RequestRefused        an HTTP request that cannot be understood or served
+
     PlatformError, around a deployment
     ├── ConfigRefused         joelclaw.toml cannot be read, or says what it may not
     └── CommandFailed         a command of the command line cannot do what it was asked
@@ -30,6 +51,7 @@ Every error that we raise on purpose.
     AppError                  an app's own refusal, with data for its client
     Interrupted               a BaseException: the isolate stops a run; nobody may swallow it
     ├── FunctionTimedOut      a query or mutation ran longer than one may
+    ├── StatementInterrupted  a long statement of the database, of a run that is over its time
     └── EffectRefused         a query or mutation did what only an action may: network, files, threads, ...
 
 An error holds facts; its sentence is made of them and ends with what to do. Facts are also
@@ -81,6 +103,53 @@ class Int64Overflow(BadValue, OverflowError):
         super().__init__("", f"{_shortened(value)} does not fit into a signed 64-bit integer")
         self.args = (value,)
         self.value = value
+
+
+class ValueRefused(BadValue):
+    """A value does not fit its declared type. `value` and `validator` are texts for people, as the clients have them."""
+
+    code = "value_refused"
+
+    def __init__(self, path: str, reason: str, value: str, validator: str) -> None:
+        super().__init__(path, reason)
+        self.args = (path, reason, value, validator)
+        self.value = value
+        self.validator = validator
+
+    def __str__(self) -> str:
+        path = f"\nPath: {self.path}" if self.path else ""
+        return f"{self.reason}{path}\nValue: {self.value}\nValidator: {self.validator}"
+
+
+class DocumentRefused(ValueRefused):
+    """A document does not fit its table, or is too large for one. Nothing was written."""
+
+    code = "document_refused"
+
+    def __init__(self, table: str, path: str, reason: str, value: str, validator: str) -> None:
+        super().__init__(path, reason, value, validator)
+        self.args = (table, path, reason, value, validator)
+        self.table = table
+
+    def __str__(self) -> str:
+        return (
+            f'Failed to insert or update a document in table "{self.table}" '
+            f"because it does not match the schema: {super().__str__()}"
+        )
+
+
+class HintRefused(PlatformError):
+    """A type hint that means nothing on the wire. `advice` says what to write instead."""
+
+    code = "hint_refused"
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.advice}" if self.advice else self.reason
 
 
 class BadId(PlatformError):
@@ -301,6 +370,214 @@ class CallFailed(PlatformError):
         return str(self.args[0])
 
 
+class DuplicateKey(PlatformError):
+    """A document would repeat the key of a unique index. Nothing was written."""
+
+    code = "duplicate_key"
+    public = True
+
+    def __init__(self, table: str, index: str, holder: str) -> None:
+        super().__init__(table, index, holder)
+        self.table = table
+        self.index = index
+        self.holder = holder
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}.{self.index} is unique and {self.holder} has this key already; "
+            f"patch that document, or choose another key"
+        )
+
+
+class DuplicateId(PlatformError):
+    """A document would repeat an id of its table. Nothing was written."""
+
+    code = "duplicate_id"
+    public = True
+
+    def __init__(self, table: str, id: str) -> None:
+        super().__init__(table, id)
+        self.table = table
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"{self.table} holds {self.id} already; replace that document, or insert without an id"
+
+
+class IndexNotUnique(PlatformError):
+    """A new unique index cannot be filled: two documents share a key of it. The layout is as it was."""
+
+    code = "index_not_unique"
+
+    def __init__(self, table: str, index: str, first: str, second: str) -> None:
+        super().__init__(table, index, first, second)
+        self.table = table
+        self.index = index
+        self.first = first
+        self.second = second
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table}.{self.index} cannot be unique: {self.first} and {self.second} have the same key; "
+            f"change or delete one of them, or drop unique=True"
+        )
+
+
+class TableNumberTaken(PlatformError):
+    """A table cannot have the number that was asked for. The layout is as it was."""
+
+    code = "table_number_taken"
+
+    def __init__(self, table: str, number: int, reason: str) -> None:
+        super().__init__(table, number, reason)
+        self.table = table
+        self.number = number
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.table} cannot have the table number {self.number}: {self.reason}"
+
+
+class LayoutChanged(PlatformError):
+    """A newer schema is live in the database than the one this process was prepared for. Nothing was written."""
+
+    code = "layout_changed"
+
+    def __str__(self) -> str:
+        return "A newer schema is live in the database; this process serves an older one and must be replaced"
+
+
+class StoreBusy(PlatformError):
+    """Another process holds the write lock for too long. Nothing was written; trying again is right."""
+
+    code = "store_busy"
+
+    def __init__(self, path: str, lock_timeout_s: float) -> None:
+        super().__init__(path, lock_timeout_s)
+        self.path = path
+        self.lock_timeout_s = lock_timeout_s
+
+    def __str__(self) -> str:
+        return (
+            f"Another process has locked {self.path} for more than {self.lock_timeout_s:g} s; "
+            f"close the program that writes to it, or try again"
+        )
+
+
+class StoreFull(PlatformError):
+    """The database has no room to grow. The transaction is lost, nothing of it was written."""
+
+    code = "store_full"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"There is no room for {self.path} to grow; nothing was written. Free some space and try again"
+
+
+class StoreUnreadable(PlatformError):
+    """A database cannot be opened, for what it is or for what it is not. It was left as it is."""
+
+    code = "store_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}"
+
+
+class StoreFailed(PlatformError):
+    """The database failed: a disk error, damage. The transaction is lost, nothing of it was written."""
+
+    code = "store_failed"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} failed: {self.reason}; nothing was written. Look at the disk, then at the latest backup"
+
+
+class OutcomeUnknown(PlatformError):
+    """A commit failed half way: it may or may not be durable. Look up the call's record before a retry."""
+
+    code = "outcome_unknown"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} failed during a commit: {self.reason}; what was written will show after a restart"
+
+
+class TokenRefused(PlatformError):
+    """A user's token is nobody's, or not any more. `reason_code` is the word that clients know the reason by."""
+
+    code = "token_refused"
+    public = True
+
+    def __init__(self, reason_code: str, reason: str) -> None:
+        super().__init__(reason_code, reason)
+        self.reason_code = reason_code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class AdminKeyRefused(PlatformError):
+    """An admin key opens nothing here, or it is unclear whom it wants to act as."""
+
+    code = "admin_key_refused"
+    public = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class ProtocolViolated(PlatformError):
+    """A socket's client sent what it must not send again; its official library will not."""
+
+    code = "protocol_violated"
+    public = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class RequestRefused(PlatformError):
+    """An HTTP request cannot be understood or served. `reason_code` is the word that clients know the reason by."""
+
+    code = "request_refused"
+    public = True
+
+    def __init__(self, status: int, reason_code: str, reason: str) -> None:
+        super().__init__(status, reason_code, reason)
+        self.status = status
+        self.reason_code = reason_code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class ConfigRefused(PlatformError):
     """The declaration of a deployment cannot be used. `line` is None for what concerns the whole file."""
 
@@ -344,6 +621,15 @@ class FunctionTimedOut(Interrupted):
 
     def __str__(self) -> str:
         return f"Function execution timed out (maximum duration: {self.limit_s:g}s)"
+
+
+class StatementInterrupted(Interrupted):
+    """A statement of the database was ended, because the run that waits for it is over its time."""
+
+    code = "statement_interrupted"
+
+    def __str__(self) -> str:
+        return "A statement of the database was ended: its function is over its time"
 
 
 class EffectRefused(Interrupted):

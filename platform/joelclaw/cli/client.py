@@ -9,6 +9,7 @@ import base64
 import http.client
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -103,8 +104,10 @@ class Client:
         url = self._url._replace(scheme=scheme, path=f"{self._url.path}/api/sync").geturl()
         try:
             with connect(url, max_size=RESULT_BYTES_MAX, proxy=None) as socket:
-                for message in self._opening(path, arguments):
-                    socket.send(msgspec.json.encode(message).decode())
+                # Refused at the first message, we still want to read why.
+                with suppress(ConnectionClosed):
+                    for message in self._opening(path, arguments):
+                        socket.send(msgspec.json.encode(message).decode())
                 for text in socket:
                     yield from _answers(msgspec.json.decode(text, type=_ServerMessage))
         except InvalidHandshake as exc:

@@ -67,9 +67,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Origin, ...], Meta(description='a list of origins, like ["https://example.com"]')
     ] = ()
     admin_key: Annotated[
-        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\|[A-Za-z0-9_-]{16,}$")] | None,
+        Annotated[str, Meta(pattern=r"^([a-z]+:)?[A-Za-z0-9_-]+\|[^\s:|]{16,}$")] | None,
         Meta(
-            description="a name, '|' and a secret of at least 16 letters, digits, '-' and '_'",
+            description="a name, '|' and a secret of at least 16 characters, none of them ':'",
             extra={"secret": True},
         ),
     ] = None
@@ -101,7 +101,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[
         str,
         Annotated[
-            tuple[Annotated[str, Meta(pattern=r"^[^\s:]+:\S+$")], ...],
+            tuple[Annotated[str, Meta(pattern=r"^\S+$")], ...],
             Meta(description='a list of who has it, like ["github:joelhooks"]'),
         ],
     ] = {}
@@ -115,7 +115,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1.0
     transaction_wall_s: Annotated[
         float, Meta(gt=0, le=3600, description="the seconds that one query or mutation may last, up to 3600")
-    ] = 15.0
+    ] = 5.0
     isolate_memory_mb: Annotated[
         int, Meta(ge=64, le=1_048_576, description="the memory of one process that runs functions, at least 64 MB")
     ] = 512

@@ -8,6 +8,7 @@ the command line.
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,14 +63,20 @@ def load_manifest(config: Config) -> Manifest:
 
 
 async def _load_manifest(config: Config) -> Manifest:
+    # Imported late: quick help needs none of it.
+    import structlog
+
     from joelclaw.engine.isolate_process import IsolateProcess
     from joelclaw.isolate.messages import Load
 
-    isolate = await IsolateProcess.spawn("reader")
+    # What the app prints while it is imported is no answer of ours.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # An actor's, because it is the one that opens no database.
+    isolate = await IsolateProcess.spawn("actor")
     try:
         return await isolate.load(
             Load(
-                role="reader",
+                role="actor",
                 root=str(config.root),
                 functions=config.app.functions,
                 schema=config.app.schema,

@@ -1,0 +1,45 @@
+"""
+Roles: who has which, as the deployment declares it.
+
+    [auth.roles]
+    owner = ["github:joelhooks", "https://issuer.example|user_1", "email:joel@example.com"]
+
+An entry is a token identifier, a subject, or `email:` and an address that the issuer says it
+has verified: anybody can put somebody else's unverified address into a profile.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from joelclaw.auth.asker import Asker
+from joelclaw.functions.calls import Identity
+
+Roles = Mapping[str, Sequence[str]]
+
+
+def holds(role: str, asker: Asker, roles: Roles) -> bool:
+    """
+    Whether the identity has a role. Nobody signed in has none, an administrator's key included.
+
+    The claims `role` and `roles` count only where an administrator wrote them, to act as
+    somebody: those of a user's token are its issuer's to fill, or the user's own.
+    """
+    identity = asker.identity
+    if identity is None:
+        return False
+    if asker.admin and _claims_role(identity, role):
+        return True
+    return any(_names(entry, identity) for entry in roles.get(role, ()))
+
+
+def _claims_role(identity: Identity, role: str) -> bool:
+    claimed = identity.claims.get("roles")
+    return identity.claims.get("role") == role or (isinstance(claimed, list) and role in claimed)
+
+
+def _names(entry: str, identity: Identity) -> bool:
+    if entry in (identity.token_identifier, identity.subject):
+        return True
+    email = identity.claims.get("email")
+    # Both spellings: claims of OpenID providers are renamed, those of custom tokens are not.
+    verified = identity.claims.get("emailVerified") is True or identity.claims.get("email_verified") is True
+    return isinstance(email, str) and verified and entry == f"email:{email}"

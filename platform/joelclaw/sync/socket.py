@@ -1,0 +1,245 @@
+"""
+Sockets: the tasks and timers around sessions.
+
+Each has a task that reads and one that writes. A frame counts as unsent until the server's
+`send` has returned, and that waits while the peer does not read; so a sleeping phone stops
+its transitions after two, and its session is considered again when it drains.
+
+WebSocket pings, which find dead peers, are the server's own (`server.py`). The `Ping` from here
+is a message: browsers hide the others from clients that wait for a sign of life.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+import structlog
+
+from joelclaw.auth.asker import Asker
+from joelclaw.auth.authenticator import Authenticator
+from joelclaw.engine.subscribers import Subscriber
+from joelclaw.errors import AdminKeyRefused, TokenRefused
+from joelclaw.functions.calls import Outcome
+from joelclaw.sync.messages import Authenticate
+from joelclaw.sync.session import (
+    INTERNAL,
+    RESTARTING,
+    Act,
+    Close,
+    Effect,
+    Mutate,
+    Session,
+    SessionEngine,
+    Verify,
+)
+from joelclaw.sync.wording import Wording
+
+PING_AFTER_S = 15.0
+"""Half of what the most impatient client allows."""
+
+DRAIN_TIMEOUT_S = 10.0
+"""At shutdown, for mutations that were received to be answered."""
+
+FLUSH_TIMEOUT_S = 2.0
+"""At shutdown, for what is said to be sent."""
+
+Receive = Callable[[], Coroutine[Any, Any, Any]]
+Send = Callable[[Any], Coroutine[Any, Any, None]]
+
+log = structlog.get_logger("joelclaw.sync")
+
+
+class SocketEngine(SessionEngine, Protocol):
+    """What sockets need of the engine."""
+
+    def mutate_for(
+        self,
+        subscriber: Subscriber,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        *,
+        request_id: str,
+        call_id: str,
+        respond: Callable[[Outcome], object],
+    ) -> None: ...
+
+    async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome: ...
+
+
+class Sockets:
+    """All connections of the sync protocol."""
+
+    def __init__(self, engine: SocketEngine, authenticator: Authenticator, wording: Wording) -> None:
+        self.engine = engine
+        self.authenticator = authenticator
+        self.wording = wording
+        self._open: set[Socket] = set()
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._actions: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        """Serve one connection, from the handshake to its end."""
+        await receive()
+        if self._draining:
+            await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"shutting down"})
+            return
+        await send({"type": "websocket.accept"})
+        socket = Socket(self, receive, send)
+        self._open.add(socket)
+        try:
+            await socket.run()
+        finally:
+            self._open.discard(socket)
+            if not self._open:
+                self._empty.set()
+
+    def start_action(self, run: Coroutine[Any, Any, None]) -> None:
+        """Actions outlive the socket that asked for them."""
+        task = asyncio.get_running_loop().create_task(run)
+        self._actions.add(task)
+        task.add_done_callback(self._actions.discard)
+
+    async def drain(self) -> None:
+        """Answer what was received, then close every connection; accept none any more."""
+        self._draining = True
+        for socket in list(self._open):
+            socket.session.leave()
+        if await self._all_closed(DRAIN_TIMEOUT_S):
+            return
+        for socket in list(self._open):
+            socket.session.close(RESTARTING)
+        await self._all_closed(FLUSH_TIMEOUT_S)
+
+    async def _all_closed(self, timeout_s: float) -> bool:
+        if not self._open:
+            return True
+        self._empty.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class Socket:
+    """One connection."""
+
+    __slots__ = ("_last_sent_at", "_loop", "_receive", "_room", "_send", "_sockets", "_something", "_timer", "session")
+
+    def __init__(self, sockets: Sockets, receive: Receive, send: Send) -> None:
+        self._sockets = sockets
+        self._receive = receive
+        self._send = send
+        self._something = asyncio.Event()
+        """The outbox has a frame, or the connection shall end."""
+        self._room = asyncio.Event()
+        """A frame was sent, or none will be any more."""
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle
+        self._last_sent_at = self._loop.time()
+        self.session = Session(sockets.engine, sockets.wording, wake=self._something.set)
+
+    async def run(self) -> None:
+        """Read until the peer hangs up, or has been told to."""
+        writer = self._loop.create_task(self._write())
+        self._timer = self._loop.call_later(PING_AFTER_S, self._ping)
+        try:
+            await self._read()
+        except Exception:
+            log.exception("a message could not be handled")
+            self.session.close(INTERNAL)
+            await writer
+        finally:
+            self._timer.cancel()
+            self.session.lost()
+            writer.cancel()
+
+    def _ping(self) -> None:
+        """Checked when it would be due, instead of being put off with every frame."""
+        due_in_s = self._last_sent_at + PING_AFTER_S - self._loop.time()
+        if due_in_s <= 0:
+            self.session.ping()
+            due_in_s = PING_AFTER_S
+        self._timer = self._loop.call_later(due_in_s, self._ping)
+
+    async def _read(self) -> None:
+        while True:
+            while self.session.congested and self.session.closing is None:
+                self._room.clear()
+                await self._room.wait()
+            message = await self._receive()
+            if message["type"] != "websocket.receive":
+                return
+            for effect in self.session.receive(message.get("text") or message.get("bytes") or b""):
+                await self._perform(effect)
+
+    async def _perform(self, effect: Effect) -> None:
+        engine = self._sockets.engine
+        match effect:
+            case Verify(message):
+                await self._verify(message)
+            case Mutate(path, args, asker, request_id, call_id, respond):
+                engine.mutate_for(
+                    self.session.subscriber, path, args, asker, request_id=request_id, call_id=call_id, respond=respond
+                )
+            case Act():
+                self._sockets.start_action(self._act(effect))
+
+    async def _verify(self, message: Authenticate) -> None:
+        authenticator = self._sockets.authenticator
+        try:
+            if message.token_type == "Admin":
+                asker = await authenticator.admin(message.value, message.attributes)
+            else:
+                asker = await authenticator.user(message.value)
+        except (TokenRefused, AdminKeyRefused) as error:
+            self.session.refused(str(error))
+        else:
+            self.session.verified(asker)
+
+    async def _act(self, act: Act) -> None:
+        try:
+            outcome = await self._sockets.engine.act(act.path, act.args, act.asker, request_id=act.request_id)
+        except Exception:
+            log.exception("an action could not be run", path=act.path, request_id=act.request_id)
+            self.session.close(INTERNAL)
+        else:
+            act.respond(outcome)
+
+    async def _write(self) -> None:
+        try:
+            how = await self._write_frames()
+        except OSError:  # The peer is gone; the reader hears of it, too.
+            self.session.lost()
+            return
+        except Exception:
+            # The client's view and ours may differ from here on, and only a new connection cures that.
+            log.exception("a frame could not be written")
+            self.session.lost()
+            how = INTERNAL
+        finally:
+            self._room.set()
+        with suppress(OSError):
+            await self._send({"type": "websocket.close", "code": how.code, "reason": how.reason})
+
+    async def _write_frames(self) -> Close:
+        session = self.session
+        while True:
+            while session.outbox:
+                frame = session.outbox.popleft()
+                self._last_sent_at = self._loop.time()
+                await self._send({"type": "websocket.send", "text": session.text_of(frame)})
+                session.sent(frame)
+                self._room.set()
+            if session.closing is not None:
+                return session.closing
+            self._something.clear()
+            await self._something.wait()

@@ -19,6 +19,7 @@ Every error that we raise on purpose.
     ├── ArgumentsRefused      arguments do not fit a function's types
     ├── ResultRefused         a result does not fit its function's annotation
     ├── Misuse                app code used an API in a way it does not have
+    ├── NotUnique             `unique()` met several documents
     ├── DocumentNotFound      `require`, `patch`, ... of a document that does not exist
     ├── NotSignedIn           a user is needed and nobody is signed in
     ├── UserNotFound          somebody is signed in, but has no document yet
@@ -294,6 +295,20 @@ class Misuse(PlatformError):
     """App code asked for something that the API does not have. The sentence says what to write instead."""
 
     code = "misuse"
+
+
+class NotUnique(PlatformError):
+    """`unique()` met several documents. `ids` are the first two."""
+
+    code = "not_unique"
+
+    def __init__(self, table: str, ids: Sequence[str]) -> None:
+        super().__init__(table, ids)
+        self.table = table
+        self.ids = ids
+
+    def __str__(self) -> str:
+        return f"unique() query returned more than one result from table {self.table}:\n[{', '.join(self.ids)}, ...]"
 
 
 class DocumentNotFound(PlatformError):

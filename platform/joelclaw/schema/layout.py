@@ -46,3 +46,5 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """All tables of a deployment."""
 
     tables: tuple[TableLayout, ...] = ()
+    retired: tuple[TableLayout, ...] = ()
+    """Tables that left the schema. Their documents and numbers are kept, their own indexes are not."""

@@ -5,19 +5,47 @@ Documents are opaque JSON text here, and index keys opaque bytes whose order is 
 values; the layer above computes both. A store knows tables, ids, ranges of keys and
 timestamps, nothing else, so that SQLite and Postgres differ in one file each.
 
+Beside documents it keeps what makes calls happen exactly once: outcomes under their call's
+id, and each commit's reply until it is known to have arrived. Both become durable in the
+same step as the writes that they tell of.
+
 An implementation is right when it passes the suite in `tests/store/`; where that and this
 text disagree, believe the suite.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
 
 import msgspec
 
+from joelclaw.clock import Clock
 from joelclaw.schema.layout import IndexKey, IndexLayout, Layout, TableLayout
+from joelclaw.schema.specs import TableSpec
 from joelclaw.values.timestamps import CommitTs
 
-__all__ = ["Commit", "IndexKey", "IndexLayout", "Layout", "Snapshot", "Store", "TableLayout", "Transaction"]
+__all__ = [
+    "CALLS_KEPT_MS",
+    "Commit",
+    "Examine",
+    "IndexKey",
+    "IndexLayout",
+    "Layout",
+    "Snapshot",
+    "Store",
+    "TableLayout",
+    "Transaction",
+]
+
+CALLS_KEPT_MS = 14 * 86_400_000.0
+"""How long a client that went away may come back and ask for the outcome of its call."""
+
+Examine: TypeAlias = Callable[[TableLayout, list[bytes]], Sequence[Sequence[IndexKey]]]
+"""
+Looks at documents that exist: gives the keys of each, in order, or raises to refuse the schema.
+
+Keys of indexes that exist already may be among them; they are passed over.
+"""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +60,9 @@ class Snapshot(Protocol):
     """All documents as of one timestamp; never changes (but for a transaction's own writes)."""
 
     @property
-    def timestamp(self) -> CommitTs: ...
+    def timestamp(self) -> CommitTs:
+        """The newest commit that is in it; 0 when there has been none."""
+        ...
 
     def get(self, table: TableLayout, id: str) -> bytes | None:
         """The document's JSON, or None."""
@@ -52,39 +82,78 @@ class Snapshot(Protocol):
         Keys and documents whose key is in `[start, end)`, in key order; `end` None is the end of the index.
 
         Callers that do not know how many they want ask in growing slices.
+
+        Raises:
+            LayoutChanged: The database has no such index any more.
+            StatementInterrupted: The callback of `interruptible` said so. The transaction goes on.
         """
         ...
 
     def count(self, table: TableLayout, index: IndexLayout, start: bytes, end: bytes | None) -> int:
-        """How many documents are in the range, without reading them."""
+        """How many documents are in the range, without reading them. Raises what `scan` does."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go; a transaction that was not committed is undone. Leaving a `with` block does it, too."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
 
 class Transaction(Snapshot, Protocol):
-    """Sees the newest commit and its own changes; one at a time."""
+    """
+    Sees the newest commit and its own changes; one at a time in a process.
+
+    Any method may raise `StoreFull` or `StoreFailed`. Then all of it is lost, every further
+    call raises the same error, and only `rollback` or `close` is left to do.
+    """
+
+    @property
+    def changed(self) -> bool:
+        """Is there anything to commit? A transaction that wrote nothing needs no timestamp: roll it back."""
+        ...
 
     def insert(self, table: TableLayout, id: str, document: bytes, keys: Sequence[IndexKey]) -> None:
         """
         Raises:
             DuplicateKey: A unique index holds this key already. Nothing was written.
-            DuplicateId: The table holds this id already.
+            DuplicateId: The table holds this id already. Nothing was written.
         """
         ...
 
     def replace(
         self, table: TableLayout, id: str, document: bytes, old: Sequence[IndexKey], new: Sequence[IndexKey]
-    ) -> None: ...
+    ) -> None:
+        """
+        Put `document` in the place of the one that stands under `id` with the keys `old`.
 
-    def delete(self, table: TableLayout, id: str, keys: Sequence[IndexKey]) -> None: ...
+        Raises:
+            DuplicateKey: A unique index holds a new key already. Nothing was written.
+        """
+        ...
+
+    def delete(self, table: TableLayout, id: str, keys: Sequence[IndexKey]) -> None:
+        """Remove the document that stands under `id` with these keys."""
+        ...
+
+    def writes(self) -> list[IndexKey]:
+        """Old and new keys of every document written so far, each once: what `commit` will tell."""
+        ...
+
+    def next_creation_time(self, now_ms: float) -> float:
+        """Now, or the next number after the last that was ever given: no two documents share one."""
+        ...
 
     def savepoint(self) -> int:
         """Open a nested unit; undo it with `rollback_to`, keep it with `release`."""
         ...
 
     def rollback_to(self, savepoint: int) -> None:
-        """Undo everything since, write set included, and close the savepoint."""
+        """Undo everything since, write set included, and close the savepoint, with those opened after it."""
         ...
 
     def release(self, savepoint: int) -> None: ...
@@ -93,8 +162,20 @@ class Transaction(Snapshot, Protocol):
         """The recorded outcome of a call, if it has run."""
         ...
 
-    def record_call(self, call_id: str, outcome: bytes, at_ms: float) -> None:
-        """Remember a call's outcome as part of this transaction."""
+    def record_call(self, call_id: str, outcome: bytes, at_ms: float, *, brief: bool = False) -> None:
+        """
+        Remember a call's outcome as part of this transaction.
+
+        `brief`: only until the commit's reply has been published, for ids that no client knows.
+        """
+        ...
+
+    def forget_calls(self, before_ms: float) -> int:
+        """Drop call records older than that, a bounded number at a time; how many it were. Cheap when none is."""
+        ...
+
+    def forget_replies(self, published_ts: int) -> None:
+        """Drop replies of commits up to this one, and the brief call records that came with them."""
         ...
 
     def commit(self, reply: bytes, ts: CommitTs) -> Commit:
@@ -105,6 +186,7 @@ class Transaction(Snapshot, Protocol):
 
         Raises:
             OutcomeUnknown: The link broke mid-commit. Look up the replies before a retry.
+            StoreFull: Nothing was written.
         """
         ...
 
@@ -122,13 +204,49 @@ class Store(Protocol):
         """
         Raises:
             StoreBusy: Another process holds the write lock for longer than `lock_timeout_s`.
+            LayoutChanged: Another process has prepared the database for another schema since this one did.
         """
         ...
 
-    def replies_after(self, ts: CommitTs) -> Iterable[tuple[CommitTs, bytes]]:
+    def next_timestamp(self, clock: Clock) -> CommitTs:
+        """What to commit the open transaction with: the time in nanoseconds, or the last timestamp and one."""
+        ...
+
+    def prepare(self, tables: Sequence[TableSpec], examine: Examine, numbers: Mapping[str, int] = {}) -> Layout:
+        """
+        Make the database fit a schema, in one transaction, or raise and leave it as it is.
+
+        Documents of tables whose definition is another than last time, or that get an index, go
+        through `examine`. New tables get the next number, or theirs of `numbers`, so that imported
+        documents keep their ids; an empty table may change its number, too. A table that left the
+        schema keeps its number and documents. From now on other processes' `write` is refused
+        until they have prepared for this schema as well.
+
+        Raises:
+            IndexNotUnique: Two documents share a key of an index that is unique from now on.
+            TableNumberTaken: A table cannot have the number that was asked for.
+            StoreBusy: Another process holds the write lock.
+        """
+        ...
+
+    def layout(self) -> Layout:
+        """The layout that `prepare` left last."""
+        ...
+
+    def replies_after(self, ts: int) -> list[tuple[CommitTs, bytes]]:
         """Replies of commits newer than `ts`, oldest first."""
         ...
 
-    def layout(self) -> Layout: ...
+    def interruptible(self, expired: Callable[[], bool]) -> None:
+        """Ask this from time to time during long reading statements; True ends them with `StatementInterrupted`."""
+        ...
+
+    def checkpoint(self) -> int:
+        """Empty the database's log as far as open snapshots allow, without waiting; the bytes that are left."""
+        ...
+
+    def log_bytes(self) -> int:
+        """Size of the database's log now."""
+        ...
 
     def close(self) -> None: ...

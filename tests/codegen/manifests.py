@@ -271,8 +271,11 @@ def validators() -> st.SearchStrategy[Validator]:
 def manifests(draw: st.DrawFn) -> Manifest:
     """Any manifest whose ids are of tables that exist."""
     values = validators()
+    indexes = st.lists(st.builds(index, _steps, _stored_names), max_size=3, unique_by=lambda spec: spec.name).map(tuple)
     tables = [
-        table(name, *draw(_fields(values, _stored_names)), doc=draw(_docs)) for name in TABLE_NAMES if name[0] != "_"
+        table(name, *draw(_fields(values, _stored_names)), indexes=draw(indexes), doc=draw(_docs))
+        for name in TABLE_NAMES
+        if name[0] != "_"
     ]
     paths = draw(st.lists(st.tuples(st.lists(_steps, min_size=1, max_size=3), _steps), max_size=5))
     functions = {

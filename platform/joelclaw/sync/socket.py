@@ -10,7 +10,7 @@ is a message: browsers hide the others from clients that wait for a sign of life
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -44,8 +44,8 @@ DRAIN_TIMEOUT_S = 10.0
 FLUSH_TIMEOUT_S = 2.0
 """At shutdown, for what is said to be sent."""
 
-Receive = Callable[[], Coroutine[Any, Any, Any]]
-Send = Callable[[Any], Coroutine[Any, Any, None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 log = structlog.get_logger("joelclaw.sync")
 

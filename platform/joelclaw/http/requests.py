@@ -1,0 +1,170 @@
+"""
+Requests and answers of the client API, under every framework's layers.
+
+What handlers need is read from the ASGI scope in one pass; an answer goes out in two
+messages. Origins are mirrored, on errors and preflights too, for without those headers a page
+sees only a network failure. That is harmless: nothing here is authenticated by a cookie.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from joelclaw.errors import RequestRefused
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+Header: TypeAlias = tuple[bytes, bytes]
+
+BODY_BYTES_MAX = 16 * 1024 * 1024 + 2_000
+"""As much as arguments may be, and something for the envelope."""
+
+JSON: Header = (b"content-type", b"application/json")
+TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
+
+_PREFLIGHT_METHODS = b"GET, POST, OPTIONS, PATCH, DELETE, PUT"
+_PREFLIGHT_MAX_AGE = b"86400"
+_VARY: Header = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
+
+
+class Request:
+    """One HTTP request. Only the headers that somebody asks for are kept."""
+
+    __slots__ = (
+        "_receive",
+        "authorization",
+        "content_length",
+        "content_type",
+        "idempotency_key",
+        "method",
+        "origin",
+        "path",
+        "query_string",
+        "requested_headers",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query_string: bytes = scope["query_string"]
+        self.authorization: bytes | None = None
+        self.content_length: bytes | None = None
+        self.content_type: bytes = b""
+        self.idempotency_key: bytes | None = None
+        self.origin: bytes | None = None
+        self.requested_headers: bytes | None = None
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                self.content_type = value
+            elif name == b"content-length":
+                self.content_length = value
+            elif name == b"authorization":
+                self.authorization = value
+            elif name == b"origin":
+                self.origin = value
+            elif name == b"idempotency-key":
+                self.idempotency_key = value
+            elif name == b"access-control-request-headers":
+                self.requested_headers = value
+
+    async def body(self, bytes_max: int = BODY_BYTES_MAX) -> bytes:
+        """
+        All of the body.
+
+        Raises:
+            RequestRefused: It is larger than it may be, or the client went away before its end.
+        """
+        if self.content_length is not None and int(self.content_length) > bytes_max:
+            raise _too_large(bytes_max)
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return _within(body, bytes_max)
+        pieces = [body]
+        size = len(body)
+        while message.get("more_body", False):
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise RequestRefused(400, "BadRequest", "The request ended before its body did")
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+        return b"".join(pieces)
+
+    def check_json(self) -> None:
+        """
+        Raises:
+            RequestRefused: The body does not say that it is JSON.
+        """
+        kind = self.content_type
+        if kind == b"application/json":
+            return
+        kind = kind.partition(b";")[0].strip().lower()
+        if kind != b"application/json" and not kind.endswith(b"+json"):
+            raise RequestRefused(400, "BadJsonBody", "Expected request with Content-Type: application/json")
+
+
+def _within(body: bytes, bytes_max: int) -> bytes:
+    if len(body) > bytes_max:
+        raise _too_large(bytes_max)
+    return body
+
+
+def _too_large(bytes_max: int) -> RequestRefused:
+    return RequestRefused(413, "RequestTooLarge", f"The request's body is larger than {bytes_max:,} bytes")
+
+
+class Answer(NamedTuple):
+    """What goes back."""
+
+    body: bytes
+    status: int = 200
+    content_type: Header = JSON
+
+
+def text_answer(text: str) -> Answer:
+    return Answer(text.encode(), content_type=TEXT)
+
+
+def refusal_answer(error: RequestRefused) -> Answer:
+    """`{"code": ..., "message": ...}`: some clients insist on it for whatever is not a 200."""
+    return Answer(msgspec.json.encode({"code": error.reason_code, "message": error.reason}), error.status)
+
+
+class Cors:
+    """Which pages may read our answers: those of the declared origins; of all, if none are declared."""
+
+    def __init__(self, allowed_origins: Collection[str] = ()) -> None:
+        self._allowed = frozenset(origin.encode() for origin in allowed_origins)
+
+    def headers(self, request: Request) -> list[Header]:
+        origin = request.origin
+        if origin is None or (self._allowed and origin not in self._allowed):
+            return [_VARY]
+        return [
+            _VARY,
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+        ]
+
+    def preflight(self, request: Request) -> list[Header]:
+        headers = self.headers(request)
+        if len(headers) > 1:
+            headers += [
+                (b"access-control-allow-methods", _PREFLIGHT_METHODS),
+                (b"access-control-allow-headers", request.requested_headers or b""),
+                (b"access-control-max-age", _PREFLIGHT_MAX_AGE),
+            ]
+        return headers
+
+
+async def respond(send: Send, answer: Answer, more_headers: list[Header]) -> None:
+    """Send an answer."""
+    body = answer.body
+    headers = [answer.content_type, (b"content-length", b"%d" % len(body)), *more_headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -28,9 +28,7 @@ def parse_duration(duration: timedelta | str) -> float:
         if duration < timedelta(0):
             raise BadDuration(duration, "it is negative")
         return duration / timedelta(milliseconds=1)
-    if not isinstance(duration, str):
-        raise BadDuration(duration, "a number does not say its unit")
-    match = _DURATION.fullmatch(duration)
+    match = _DURATION.fullmatch(duration) if isinstance(duration, str) else None
     if match is None or not duration:
         raise BadDuration(duration, _reason(duration))
     return sum(
@@ -38,7 +36,13 @@ def parse_duration(duration: timedelta | str) -> float:
     )
 
 
-def _reason(text: str) -> str:
+def _reason(text: object) -> str:
+    if isinstance(text, (int, float)):
+        return "a number does not say its unit"
+    if not isinstance(text, str):
+        return f"{type(text).__name__} is neither a string nor a timedelta"
+    if not text:
+        return "it is empty"
     if text.startswith("-"):
         return "it is negative"
     if _BARE_NUMBER.fullmatch(text):

@@ -4,10 +4,13 @@ Index keys: bytes whose plain order is the order of values.
     undefined < null < int64 < float64 < false < true < string < bytes < array < object
 
 Every type has a tag byte, in that order, and a payload that sorts within the type (the
-reference encoding; each form below). A key ends where it ends, without a length in front:
-so the key of several columns is their keys one after the other, and all keys that begin
-alike share a prefix. Stores, read sets, cursors and invalidation compare such keys and never
-decode one.
+reference encoding; each form below). A key has no length in front: the key of several columns
+is their keys one after the other, and all keys that begin alike share a prefix. Stores, read
+sets, cursors and invalidation compare such keys and never decode one.
+
+One trap: the bytes of "a"'s key begin those of "a\\0"'s, and {}'s those of {"": 1}'s. The longer
+one always goes on with ff, which begins no key; `end_of` relies on it, and a range of one
+value has to end there.
 
 The order is the clients' own (`compareValues`): they sort optimistic rows with it, and rows
 would jump if ours were another. Worth knowing: an int64 sorts before every float, they are
@@ -19,6 +22,7 @@ Values are trusted to be values, as `wire.py` reads or checks them.
 """
 
 from struct import Struct as Layout
+from struct import error as LayoutError  # noqa: N812 (it is a class, misnamed)
 from typing import Any
 
 from msgspec import UNSET, Struct
@@ -61,7 +65,7 @@ def number_key(value: float) -> bytes:
     """
     try:
         (bits,) = _BITS.unpack(_FLOAT_BITS.pack(value))
-    except OverflowError:
+    except (LayoutError, OverflowError):
         raise BadValue("", "the number is larger than a float can be") from None
     return _TAG_AND_BITS.pack(_FLOAT, bits ^ (_ALL_BITS if bits & _SIGN_BIT else _SIGN_BIT))
 
@@ -166,6 +170,17 @@ def after(prefix: bytes) -> bytes | None:
     if not trimmed:
         return None
     return trimmed[:-1] + bytes((trimmed[-1] + 1,))
+
+
+def end_of(prefix: bytes) -> bytes | None:
+    """
+    Where the keys that begin with the *values* of `prefix` end; None for the empty prefix: nowhere.
+
+    Less than `after` gives: the text "a" followed by a zero byte is another value, but its key
+    begins with the bytes of "a"'s. There an escaping ff follows; behind a whole value a tag
+    does, or the text of an id, which are all smaller.
+    """
+    return prefix + b"\xff" if prefix else None
 
 
 # -- the order itself

@@ -77,8 +77,8 @@ def camel(snake: str) -> str:
     Inside, underscores go and the letter after them is raised: `a__b` is `aB`, `line_2` is
     `line2`. Leading ones stay, because they mean something; trailing ones go, because they
     only keep Python's keywords away: `_seen_at` is `_seenAt`, `class_` is `class`. What is
-    camelCase already stays. Applying it twice changes nothing. It is msgspec's
-    `rename="camel"`, so that names made here and there agree.
+    camelCase already stays, and applying it twice changes nothing. For plain lower-case words
+    it agrees with msgspec's `rename="camel"`, which for others lowers letters, too.
     """
     match = _SNAKE.fullmatch(snake)
     assert match is not None  # The pattern takes any text.

@@ -343,13 +343,13 @@ def canonical(raw: bytes | str) -> bytes:
     return _write_sorted(obj)
 
 
-def _shortest_number(text: str) -> int | float:
+def _canonical_number(text: str) -> Any:
     number = float(text)
     if not isfinite(number):
         raise ValueError("Number out of range")
-    if number.is_integer() and abs(number) < NUMBER_INT_MAX and not is_special_float(number):
-        return int(number)
-    return number
+    if is_special_float(number):
+        return encode_special_float(number)
+    return int(number) if number.is_integer() and abs(number) < NUMBER_INT_MAX else number
 
 
 def _with_rounded_ints(obj: Any) -> Any:
@@ -362,6 +362,6 @@ def _with_rounded_ints(obj: Any) -> Any:
     return obj
 
 
-_parse_canonical = msgspec.json.Decoder(float_hook=_shortest_number).decode
+_parse_canonical = msgspec.json.Decoder(float_hook=_canonical_number).decode
 _LONG_NUMBER = re.compile(rb"[0-9]{16}")
 """2**53 has sixteen digits: a text without so many in a row has no integer that a float would round."""

@@ -1,0 +1,25 @@
+"""Fixtures that every part's tests share."""
+
+import fcntl
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+TESTS = Path(__file__).parent
+
+# The same examples on every run: a red build has to mean that somebody changed something.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The installed packages of `tests/package.json`: the clients as they are shipped."""
+    installed = TESTS / "node_modules"
+    with (TESTS / "package.json").open() as only_one_of_us_installs:
+        fcntl.flock(only_one_of_us_installs, fcntl.LOCK_EX)
+        if not installed.exists():
+            subprocess.run(["npm", "ci"], cwd=TESTS, check=True)
+    return installed

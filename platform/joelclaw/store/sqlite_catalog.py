@@ -30,6 +30,7 @@ from joelclaw.store.sqlite_statements import (
     quoted,
     quoted_text,
 )
+from joelclaw.values.keys import end_of
 
 APPLICATION_ID: Final = 0x6A6F656C
 """Written into the file's header: `joel`."""
@@ -476,8 +477,9 @@ class Fitting:
 def unique_range(key: IndexKey) -> tuple[bytes, bytes]:
     """All keys that differ from this one in nothing but creation time and id."""
     fields = key.key[: key.borders[-3]]
-    # What follows the fields is a number's key, whose first byte is smaller than ff.
-    return fields, fields + b"\xff"
+    end = end_of(fields)
+    assert end is not None, "an index has at least one field"
+    return fields, end
 
 
 def _table_definition(spec: TableSpec) -> str:

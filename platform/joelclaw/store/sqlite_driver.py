@@ -31,17 +31,11 @@ SQLITE_VERSION_MIN: Final = (3, 37, 0)
 STATEMENTS_KEPT: Final = 1_024
 """Prepared statements a connection keeps: some ten for each index."""
 
-CACHE_KIB: Final = 8_192
-MAPPED_BYTES_MAX: Final = 256 * 1_024 * 1_024
+CACHE_KIB: Final = 16_384
 """
-The file is mapped rather than read: the page cache of a connection is dropped whenever another
-process has committed, the system's is not. The pages count as resident, but are shared.
-"""
-
-CHECKPOINT_PAGES: Final = 4_000
-"""
-Commits copy the log into the database beyond this. A page that is written often is copied once
-for all of them; and up to 4,062 pages a reader looks into one hash table of the log's index.
+Pages a connection keeps, in private memory. The file is not mapped instead: after each commit of
+another process SQLite unmaps it, and every page is a fault again (measured: 290 against 170
+microseconds for 50 documents, and 120 against 26 to open the snapshot).
 """
 
 LOG_BYTES_KEPT: Final = 64 * 1_024 * 1_024
@@ -92,11 +86,9 @@ class Driver:
             "fullfsync = ON",  # macOS: an ordinary fsync leaves the data in the disk's own cache.
             "checkpoint_fullfsync = ON",
             f"cache_size = -{CACHE_KIB}",
-            f"mmap_size = {MAPPED_BYTES_MAX}",
-            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            "mmap_size = 0",
             f"journal_size_limit = {LOG_BYTES_KEPT}",
             "temp_store = MEMORY",
-            "secure_delete = FAST",
         ):
             self.rows(f"PRAGMA {setting}")
         if size_max_bytes is not None:

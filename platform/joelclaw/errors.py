@@ -107,7 +107,7 @@ class Int64Overflow(BadValue, OverflowError):
 
 
 class ValueRefused(BadValue):
-    """A value does not fit its declared type. `value` and `validator` are texts for people, as the clients have them."""
+    """A value does not fit its declared type. `value` and `validator` are texts for people."""
 
     code = "value_refused"
 

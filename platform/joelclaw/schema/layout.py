@@ -14,7 +14,7 @@ import msgspec
 class IndexKey(NamedTuple):
     """Where a document stands in one index."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # A tuple has a method of this name, which nobody misses here.
     key: bytes
     borders: tuple[int, ...]
     """Lengths of the key's prefixes that end at a field: 0, after the first field, ... , the whole key."""

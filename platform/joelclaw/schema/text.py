@@ -1,0 +1,150 @@
+"""
+Texts of validators and values: as official clients' tools read them, and as their users do.
+
+`validator_json` is the form of function lists and schemas; `validator_text` and `value_text`
+are the words of error messages, `v.optional(v.string())` and `{body: "hello"}`, which people
+who come from Convex know.
+"""
+
+from typing import Any
+
+from joelclaw.errors import BadValue
+from joelclaw.schema.validators import (
+    AnyType,
+    ArrayType,
+    BigintType,
+    BooleanType,
+    BytesType,
+    FieldSpec,
+    IdType,
+    LiteralType,
+    NullType,
+    NumberType,
+    ObjectType,
+    RecordType,
+    StringType,
+    UnionType,
+    Validator,
+)
+from joelclaw.values.int64 import Int64
+from joelclaw.values.special import is_special_float
+from joelclaw.values.wire import from_json, to_json
+
+VALUE_TEXT_LENGTH_MAX = 400
+
+_NAMES: dict[type, str] = {
+    NullType: "null",
+    BooleanType: "boolean",
+    NumberType: "number",
+    BigintType: "bigint",
+    StringType: "string",
+    BytesType: "bytes",
+    AnyType: "any",
+}
+_WORDS = {"number": "float64", "bigint": "int64"}
+
+
+def validator_json(validator: Validator) -> dict[str, Any]:
+    """The validator in the JSON form that the official command line and dashboard read."""
+    match validator:
+        case LiteralType(value=value):
+            return {"type": "literal", "value": to_json(value)}
+        case IdType(table=table):
+            return {"type": "id", "tableName": table}
+        case ArrayType(element=element):
+            return {"type": "array", "value": validator_json(element)}
+        case RecordType(key=key, value=item):
+            values = {"fieldType": validator_json(item), "optional": False}
+            return {"type": "record", "keys": validator_json(key), "values": values}
+        case UnionType(members=members):
+            return {"type": "union", "value": [validator_json(member) for member in members]}
+        case ObjectType(fields=fields):
+            return {"type": "object", "value": {field.name: _field_json(field) for field in fields}}
+        case _:
+            return {"type": _NAMES[type(validator)]}
+
+
+def _field_json(field: FieldSpec) -> dict[str, Any]:
+    return {"fieldType": validator_json(field.validator), "optional": field.optional}
+
+
+def validator_text(validator: Validator) -> str:
+    """The validator as a person would write it in TypeScript: `v.array(v.id("users"))`."""
+    match validator:
+        case LiteralType(value=value):
+            return f"v.literal({value_text(value)})"
+        case IdType(table=table):
+            return f"v.id({value_text(table)})"
+        case ArrayType(element=element):
+            return f"v.array({validator_text(element)})"
+        case RecordType(key=key, value=item):
+            return f"v.record({validator_text(key)}, {validator_text(item)})"
+        case UnionType(members=members):
+            return f"v.union({', '.join(map(validator_text, members))})"
+        case ObjectType(fields=fields):
+            return f"v.object({_braced([(field.name, _field_text(field)) for field in fields])})"
+        case _:
+            name = _NAMES[type(validator)]
+            return f"v.{_WORDS.get(name, name)}()"
+
+
+def _field_text(field: FieldSpec) -> str:
+    text = validator_text(field.validator)
+    return f"v.optional({text})" if field.optional else text
+
+
+def value_text(obj: Any) -> str:
+    """Parsed wire JSON as a person would write it: `{at: 1.0, n: 3n}`; long values are cut."""
+    text = _value_text(obj, VALUE_TEXT_LENGTH_MAX)
+    return text if len(text) <= VALUE_TEXT_LENGTH_MAX else f"{text[:VALUE_TEXT_LENGTH_MAX]}..."
+
+
+def _value_text(obj: Any, room: int) -> str:
+    """`room` bounds the work, not the length: what is beyond it would be cut anyway."""
+    if obj is None:
+        return "null"
+    if isinstance(obj, bool):
+        return "true" if obj else "false"
+    if isinstance(obj, int):
+        return _number_text(obj)
+    if isinstance(obj, float):
+        return _float_text(obj)
+    if isinstance(obj, str):
+        return f'"{obj[:room]}"'
+    if isinstance(obj, list):
+        return f"[{', '.join(_value_text(item, room) for item in obj[:room])}]"
+    if isinstance(obj, dict):
+        return _special_text(obj) or _braced(
+            [(name, _value_text(item, room)) for name, item in list(obj.items())[:room]]
+        )
+    return f"<{type(obj).__name__}>"
+
+
+def _number_text(number: int) -> str:
+    try:
+        return f"{float(number)!r}"
+    except OverflowError:
+        return f"an integer of {number.bit_length()} bits"
+
+
+def _float_text(number: float) -> str:
+    if is_special_float(number) and number != 0.0:
+        return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
+    return repr(number)
+
+
+def _special_text(fields: dict[str, Any]) -> str | None:
+    """An object that is a `$` form, by what it stands for; None for any other."""
+    if len(fields) != 1 or not next(iter(fields)).startswith("$"):
+        return None
+    try:
+        value = from_json(fields)
+    except BadValue:
+        return None
+    if isinstance(value, Int64):
+        return f"{value}n"
+    return _float_text(value) if isinstance(value, float) else f"<{len(value)} bytes>"  # type: ignore[arg-type]
+
+
+def _braced(fields: list[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f"{name}: {text}" for name, text in fields) + "}"

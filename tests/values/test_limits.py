@@ -120,6 +120,13 @@ def test_small_text_holds_a_small_value(value: Value) -> None:
     assert not raw_is_small(canonical(encode(value)), value_size(value) - 1)
 
 
+def test_many_digits_are_not_small() -> None:
+    """The densest value there is: a list of digits weighs four and a half bytes a character."""
+    digits = [0] * 1000
+    assert not raw_is_small(encode(digits), value_size(digits) - 1)
+    assert not raw_is_small(b"0", value_size(0) - 1)
+
+
 def test_guards_pass_ordinary_calls() -> None:
     """Two small arguments need no walk; brackets and commas in strings may cost one."""
     raw = b'{"article":"hello","limit":200}'

@@ -57,6 +57,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Set for mutations that must not run twice: the record is looked up and left under this name."""
 
     journal: str | None = None
+    brief: bool = False
+    """The gateway made `call_id` for its own sake: keep the record only until it has published the commit."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -135,10 +135,12 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True, tag="prepared"):
 
 
 class BatchDone(msgspec.Struct, frozen=True, kw_only=True, tag="batch_done"):
-    """A batch came to its end. For readers `ts` is the snapshot's, for the writer the commit's (0: nothing to commit)."""
+    """A batch came to its end."""
 
     batch: int
     ts: int
+    """Readers: the snapshot's. The writer: the commit's; 0, if there was nothing to commit."""
+
     outcomes: list[Outcome]
     keys: list[IndexKey] = []
     memory_bytes: int = 0
@@ -182,26 +184,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
 
 
 ToIsolate: TypeAlias = (
-    Load
-    | Prepare
-    | Adopt
-    | Batch
-    | OpenRound
-    | RunCalls
-    | CloseRound
-    | Checkpoint
-    | RunAction
-    | Answer
+    Load | Prepare | Adopt | Batch | OpenRound | RunCalls | CloseRound | Checkpoint | RunAction | Answer
 )
 FromIsolate: TypeAlias = (
-    Loaded
-    | LoadFailed
-    | Prepared
-    | BatchDone
-    | RoundOpened
-    | CallDone
-    | RoundClosed
-    | Checkpointed
-    | ActionDone
-    | Ask
+    Loaded | LoadFailed | Prepared | BatchDone | RoundOpened | CallDone | RoundClosed | Checkpointed | ActionDone | Ask
 )

@@ -1,0 +1,186 @@
+"""
+Logs: what a function prints and logs becomes the log lines of its call.
+
+`print`, `logging`, `structlog` and `warnings` end here, each line as `[LEVEL] text`, the form
+that clients show. The call that runs is a context variable, so that actions running side by
+side keep their lines apart, and their tasks and `to_thread` workers find the right one.
+What is said outside of calls, while modules are imported for instance, goes to the process's
+standard error.
+"""
+
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Final, Literal, TextIO, TypeAlias
+
+Level: TypeAlias = Literal["DEBUG", "INFO", "LOG", "WARN", "ERROR"]
+
+LINES_MAX: Final = 256
+LINE_BYTES_MAX: Final = 32 * 1024
+OVERFLOW: Final = f"[ERROR] Log overflow (maximum {LINES_MAX}). Remaining log lines omitted."
+
+
+class CallLog:
+    """The lines of one call, in order, those of calls nested in it included."""
+
+    __slots__ = ("_parts", "_parts_length", "lines")
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._parts: dict[Level, list[str]] = {}
+        self._parts_length = 0
+
+    def add(self, level: Level, text: str) -> None:
+        """One line; it may hold line breaks."""
+        if len(self.lines) < LINES_MAX:
+            self.lines.append(_cut(f"[{level}] {text}"))
+        elif len(self.lines) == LINES_MAX:
+            self.lines.append(OVERFLOW)
+
+    def write(self, level: Level, text: str) -> None:
+        """A piece of a line, as `print` writes them: the line ends with the piece that ends with a line break."""
+        self._parts.setdefault(level, []).append(text)
+        self._parts_length += len(text)
+        if text.endswith("\n") or self._parts_length > LINE_BYTES_MAX:
+            self._end_line(level)
+
+    def finish(self) -> list[str]:
+        """All lines. A last one without line break counts."""
+        for level in list(self._parts):
+            self._end_line(level)
+        return self.lines
+
+    def _end_line(self, level: Level) -> None:
+        text = "".join(self._parts.pop(level))
+        self._parts_length -= len(text)
+        self.add(level, text.removesuffix("\n"))
+
+
+log_of_call: ContextVar[CallLog | None] = ContextVar("log_of_call", default=None)
+
+
+def capture() -> None:
+    """Lead everything that is printed and logged in this process to the calls that say it."""
+    sys.stdout = _Stream("LOG")
+    sys.stderr = _Stream("ERROR")
+    # Before the app is imported: its `logging.basicConfig()` then leaves our handler alone.
+    logging.root.addHandler(_Handler())
+    logging.root.setLevel(logging.INFO)
+    warnings.showwarning = _show_warning
+
+
+def capture_structlog() -> None:
+    """If the app has imported structlog and left it as it comes, lead that here, too."""
+    structlog = sys.modules.get("structlog")
+    if structlog is not None and not structlog.is_configured():
+        processors = [structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, _rendered]
+        structlog.configure(processors=processors, logger_factory=lambda *_: _StructlogEnd())
+
+
+def say(level: Level, text: str) -> None:
+    """A line for the call that runs; for standard error, if none does."""
+    log = log_of_call.get()
+    if log is not None:
+        log.add(level, text)
+    else:
+        _write_outside(f"[{level}] {text}\n")
+
+
+def _write_outside(text: str) -> None:
+    if sys.__stderr__ is not None:
+        with suppress(OSError):  # Who listened to us may have gone.
+            sys.__stderr__.write(text)
+
+
+def _cut(line: str) -> str:
+    if line.isascii() and len(line) <= LINE_BYTES_MAX:
+        return line
+    # Lone surrogates have no place in UTF-8 and must not fail the call.
+    return line.encode("utf-8", "backslashreplace")[:LINE_BYTES_MAX].decode("utf-8", "ignore")
+
+
+class _Stream(io.TextIOBase):
+    """`sys.stdout` and `sys.stderr`."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, level: Level) -> None:
+        self._level: Level = level
+
+    @property
+    def buffer(self) -> Any:
+        """For who writes bytes: they belong to no call."""
+        return sys.__stderr__ and sys.__stderr__.buffer
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        log = log_of_call.get()
+        if log is not None:
+            log.write(self._level, text)
+        else:
+            _write_outside(text)
+        return len(text)
+
+
+class _Handler(logging.Handler):
+    """The root logger's."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception:  # A log call with the wrong arguments: tell it, as the standard handlers do.
+            self.handleError(record)
+            return
+        say(_level(record.levelno), text)
+
+
+def _level(number: int) -> Level:
+    if number >= logging.ERROR:
+        return "ERROR"
+    if number >= logging.WARNING:
+        return "WARN"
+    return "INFO" if number >= logging.INFO else "DEBUG"
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    say("WARN", f"{category.__name__}: {message} ({filename}:{lineno})")
+
+
+def _rendered(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    exception = event.pop("exception", None)
+    text = str(event.pop("event", ""))
+    pairs = "".join(f" {name}={value!r}" for name, value in event.items())
+    return f"{text}{pairs}" + (f"\n{exception}" if exception else "")
+
+
+_STRUCTLOG_LEVELS: Final[dict[str, Level]] = {
+    "debug": "DEBUG",
+    "warn": "WARN",
+    "warning": "WARN",
+    "error": "ERROR",
+    "exception": "ERROR",
+    "critical": "ERROR",
+    "fatal": "ERROR",
+}
+
+
+class _StructlogEnd:
+    """Where structlog hands over rendered text, by calling the level's method."""
+
+    def __getattr__(self, method: str) -> Callable[[str], None]:
+        return partial(say, _STRUCTLOG_LEVELS.get(method, "INFO"))

@@ -1,0 +1,46 @@
+"""Actions."""
+
+import asyncio
+import sys
+
+from app_functions import notes
+from joelclaw import ActionCtx, action
+
+
+@action
+async def add_twice(ctx: ActionCtx, text: str) -> list[str]:
+    print("adding", text)
+    first = await ctx.run_mutation(notes.add, text=text)
+    second = await ctx.run_mutation(notes.add, text=f"{text} again")
+    return [first, second]
+
+
+@action
+async def wait(ctx: ActionCtx) -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await asyncio.Event().wait()
+
+
+@action
+async def greet(ctx: ActionCtx, name: str) -> str:
+    print("greeting", name)
+    await asyncio.sleep(0)
+    return f"Hello {name} of {ctx.env['TOWN']}"
+
+
+@action
+async def leave(ctx: ActionCtx) -> None:
+    sys.exit(3)
+
+
+@action
+async def leave_in_a_task(ctx: ActionCtx) -> str:
+    task = asyncio.create_task(leave_later())
+    await asyncio.wait([task])
+    return "still here"
+
+
+async def leave_later() -> None:
+    sys.exit(3)

@@ -1,0 +1,56 @@
+"""The actor: many actions at once, each with its own lines, limit and answers."""
+
+import msgspec
+
+from joelclaw.functions.calls import Outcome
+from joelclaw.isolate.messages import ActionDone, Answer, Ask, RunAction
+from tests.isolate.isolates import Deployment, call, value
+
+
+def test_an_action_asks_the_gateway(deployment: Deployment) -> None:
+    """What an action calls is asked for, one after another, and the answers become its values."""
+    actor = deployment.actor()
+    actor.send(RunAction(run=7, call=call("errands:addTwice", text="one")))
+    for text, id in (("one", "id1"), ("one again", "id2")):
+        ask = actor.receive(Ask)
+        assert (ask.run, ask.kind, ask.call.path) == (7, "mutation", "notes:add")
+        assert msgspec.json.decode(ask.call.args) == {"text": text}
+        actor.send(Answer(ask=ask.ask, outcome=Outcome(value=msgspec.json.encode(id))))
+    done = actor.receive(ActionDone)
+    assert (done.run, value(done.outcome)) == (7, ["id1", "id2"])
+    assert done.outcome.log_lines == ["[LOG] adding one"]
+
+
+def test_actions_run_beside_each_other(deployment: Deployment) -> None:
+    """One that waits holds up nobody, and each has its own log lines."""
+    actor = deployment.actor()
+    for run, text in ((1, "one"), (2, "two")):
+        actor.send(RunAction(run=run, call=call("errands:addTwice", text=text)))
+    asks = {ask.run: ask for ask in (actor.receive(Ask), actor.receive(Ask))}
+    assert set(asks) == {1, 2}
+    actor.send(RunAction(run=3, call=call("errands:greet", name="you")))
+    done = actor.receive(ActionDone)
+    assert (done.run, value(done.outcome)) == (3, "Hello you of Zürich")
+    assert done.outcome.log_lines == ["[LOG] greeting you"]
+
+
+def test_an_action_over_its_time_is_answered_for(deployment: Deployment) -> None:
+    """An action that is over its limit fails, also if it does not heed its cancellation."""
+    actor = deployment.actor(action_time_s=0.05)
+    actor.send(RunAction(run=1, call=call("errands:wait")))
+    failure = actor.receive(ActionDone).outcome.failure
+    assert failure is not None
+    assert failure.message == "Action `errands:wait` execution timed out (maximum duration 0.05s)"
+    actor.send(RunAction(run=2, call=call("errands:greet", name="you")))
+    assert value(actor.receive(ActionDone).outcome)
+
+
+def test_leaving_fails_the_action_alone(deployment: Deployment) -> None:
+    """`sys.exit()` in an action, or in a task that it started, does not end its neighbours' process."""
+    actor = deployment.actor()
+    actor.send(RunAction(run=1, call=call("errands:leave")))
+    failure = actor.receive(ActionDone).outcome.failure
+    assert failure is not None
+    assert "SystemExit" in failure.message
+    actor.send(RunAction(run=2, call=call("errands:leaveInATask")))
+    assert value(actor.receive(ActionDone).outcome) == "still here"

@@ -1,0 +1,48 @@
+"""Log lines: what a function says becomes the lines of its call."""
+
+from typing import Any
+
+from joelclaw.isolate.logs import LINE_BYTES_MAX, LINES_MAX, OVERFLOW
+from tests.isolate.isolates import Deployment, call
+
+
+def log_lines(deployment: Deployment, path: str, **args: Any) -> list[str]:
+    [outcome] = deployment.reader().run(call(path, **args))
+    assert outcome.failure is None, outcome.failure
+    return outcome.log_lines
+
+
+def test_everything_that_is_said_is_a_line(deployment: Deployment) -> None:
+    """`print`, `logging` and `warnings` become lines with their level, in order; an unfinished line counts."""
+    said, logged, failed, warned, unfinished = log_lines(deployment, "notes:talk")
+    assert (said, unfinished) == ("[LOG] said 1 thing", "[LOG] without an end")
+    assert (logged, failed) == ("[INFO] logged 2", "[ERROR] failed")
+    assert warned.startswith("[WARN] UserWarning: old (")
+
+
+def test_structlog_is_understood(deployment: Deployment) -> None:
+    """structlog as it comes has its events in the lines, with level and values."""
+    with (deployment.root / "schema.py").open("a") as schema:
+        schema.write("\nimport structlog\n")
+    assert log_lines(deployment, "notes:talkWithStructlog") == ["[WARN] room is full room=7"]
+
+
+def test_lines_are_limited_in_number(deployment: Deployment) -> None:
+    """After the last line that is kept one more says that there were others."""
+    lines = log_lines(deployment, "notes:chatter", lines=LINES_MAX + 10)
+    assert lines == [f"[LOG] {number}" for number in range(LINES_MAX)] + [OVERFLOW]
+
+
+def test_lines_are_limited_in_length(deployment: Deployment) -> None:
+    """A line is cut at a whole character."""
+    [line] = log_lines(deployment, "notes:talkAtLength")
+    assert LINE_BYTES_MAX - 2 < len(line.encode()) <= LINE_BYTES_MAX
+    assert set(line) == set("[LOG] ä")
+
+
+def test_what_is_said_outside_of_calls_goes_to_standard_error(deployment: Deployment) -> None:
+    """A file that prints while it is imported is heard, and belongs to no call."""
+    with (deployment.root / "schema.py").open("a") as schema:
+        schema.write("\nprint('imported')\n")
+    reader = deployment.reader()
+    assert "imported" in reader.stderr()

@@ -61,7 +61,8 @@ log = structlog.get_logger("joelclaw.http")
 class ApiEngine(Protocol):
     """What the API needs of the engine."""
 
-    clock: Clock
+    @property
+    def clock(self) -> Clock: ...
 
     @property
     def published_ts(self) -> int: ...

@@ -72,8 +72,11 @@ SERVICE_RESTART = 1012
 class SessionEngine(Protocol):
     """What a session needs of the engine."""
 
-    reactor: Reactor
-    clock: Clock
+    @property
+    def reactor(self) -> Reactor: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
     def refusal(self, path: str, kind: FunctionKind | None, asker: Asker) -> Failure | None: ...
 

@@ -48,3 +48,6 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[TableLayout, ...] = ()
     retired: tuple[TableLayout, ...] = ()
     """Tables that left the schema. Their documents and numbers are kept, their own indexes are not."""
+
+    secret: bytes = b""
+    """Random bytes that this database has for itself. Cursors are sealed with them, and outlive restarts."""

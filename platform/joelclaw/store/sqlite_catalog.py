@@ -53,10 +53,11 @@ _TABLES: Final = (
         layout_version INTEGER NOT NULL,
         last_system_number INTEGER NOT NULL,
         last_user_number INTEGER NOT NULL,
-        last_index_number INTEGER NOT NULL
+        last_index_number INTEGER NOT NULL,
+        secret BLOB NOT NULL
     )
     """,
-    f"""INSERT INTO "joelclaw.meta" VALUES (0, 0.0, 0, 0, {USER_NUMBER_MIN - 1}, 0)""",
+    f"""INSERT INTO "joelclaw.meta" VALUES (0, 0.0, 0, 0, {USER_NUMBER_MIN - 1}, 0, randomblob(32))""",
     """
     CREATE TABLE "joelclaw.tables" (
         number INTEGER PRIMARY KEY,
@@ -189,9 +190,11 @@ def _is_ours(driver: Driver) -> bool:
 
 def read_layout(driver: Driver) -> Layout:
     tables = _read_tables(driver).values()
+    [(secret,)] = driver.rows('SELECT secret FROM "joelclaw.meta"')
     return Layout(
         tables=tuple(table.layout() for table in tables if table.active),
         retired=tuple(table.layout() for table in tables if not table.active),
+        secret=secret,
     )
 
 
@@ -264,6 +267,7 @@ class Fitting:
         """All of it; the layout it ends with. Its version grows if anything about tables or indexes changed."""
         changes = self._driver.total_changes
         tables = _read_tables(self._driver)
+        self._renumber(tables, {spec.name: self._numbers[spec.name] for spec in specs if spec.name in self._numbers})
         for spec in specs:
             table = tables.pop(spec.name, None)
             if table is None:
@@ -279,12 +283,39 @@ class Fitting:
 
     # -- tables
 
+    def _renumber(self, tables: Mapping[str, _Table], asked: Mapping[str, int]) -> None:
+        """
+        Give tables the numbers that were asked for; one that is in the way gets another.
+
+        Only empty tables move. All that do are taken away first, so that two can change places.
+        """
+        names = {number: name for name, number in asked.items()}
+        moving = [
+            table
+            for table in tables.values()
+            if asked.get(table.name, table.number) != table.number or names.get(table.number, table.name) != table.name
+        ]
+        for table in moving:
+            if self._driver.rows(f"SELECT 1 FROM {quoted(table.indexes['by_id'].relation)} LIMIT 1"):
+                if table.name in asked:
+                    reason = f"its documents' ids say {table.number}; empty the table first"
+                    raise TableNumberTaken(table.name, asked[table.name], reason)
+                raise TableNumberTaken(names[table.number], table.number, f"{table.name} has it, and documents")
+            self._set_number(table, -table.number)
+        for table in moving:
+            if table.name in asked:
+                self._set_number(table, self._asked_number(table.name, asked[table.name]))
+            else:
+                self._set_number(table, self._next_table_number(table.name))
+
+    def _set_number(self, table: _Table, number: int) -> None:
+        for catalog, column in (("joelclaw.tables", "number"), ("joelclaw.indexes", "table_number")):
+            self._driver.change(f"UPDATE {quoted(catalog)} SET {column} = ? WHERE {column} = ?", (number, table.number))
+        table.number = number
+
     def _add_table(self, spec: TableSpec) -> None:
         asked = self._numbers.get(spec.name)
-        if asked is None:
-            number = self._next_number("system" if spec.name.startswith("_") else "user", spec.name)
-        else:
-            number = self._asked_number(spec.name, asked)
+        number = self._next_table_number(spec.name) if asked is None else self._asked_number(spec.name, asked)
         table = _Table(
             number=number,
             name=spec.name,
@@ -313,9 +344,6 @@ class Fitting:
         self._show(table, spec)
 
     def _fit_table(self, table: _Table, spec: TableSpec) -> None:
-        asked = self._numbers.get(spec.name, table.number)
-        if asked != table.number:
-            self._renumber(table, asked)
         added = self._fit_indexes(table, spec)
         definition = _table_definition(spec)
         if added or definition != table.definition:
@@ -325,18 +353,6 @@ class Fitting:
                 'UPDATE "joelclaw.tables" SET definition = ?, active = 1 WHERE number = ?', (definition, table.number)
             )
         self._show(table, spec)
-
-    def _renumber(self, table: _Table, asked: int) -> None:
-        documents = quoted(table.indexes["by_id"].relation)
-        if self._driver.rows(f"SELECT 1 FROM {documents} LIMIT 1"):
-            raise TableNumberTaken(table.name, asked, f"its documents' ids say {table.number}; empty the table first")
-        number = self._asked_number(table.name, asked)
-        for catalog, column in (("joelclaw.tables", "number"), ("joelclaw.indexes", "table_number")):
-            self._driver.change(
-                f"UPDATE {quoted(catalog)} SET {column} = ? WHERE {column} = ?",
-                (number, table.number),
-            )
-        table.number = number
 
     def _retire(self, table: _Table) -> None:
         """Documents, number and view stay; an index that nobody maintains would be wrong when it comes back."""
@@ -353,16 +369,20 @@ class Fitting:
         if rows:
             raise TableNumberTaken(name, number, f"{rows[0][0].decode()} has it")
         column = "last_system_number" if system else "last_user_number"
-        # Given out once, by whatever way, is given out for ever: ids elsewhere may still say it.
+        # What was given out is never given out unasked again: ids of deleted documents may still say it.
         self._driver.change(f'UPDATE "joelclaw.meta" SET {column} = max({column}, ?)', (number,))
         return number
 
-    def _next_number(self, kind: str, name: str) -> int:
-        column = f"last_{kind}_number"
+    def _next_table_number(self, name: str) -> int:
+        system = name.startswith("_")
+        number = self._next_number("last_system_number" if system else "last_user_number")
+        if number > (SYSTEM_NUMBER_MAX if system else TABLE_NUMBER_MAX):
+            raise TableNumberTaken(name, number, "all numbers of its kind have been given out")
+        return number
+
+    def _next_number(self, column: str) -> int:
         self._driver.change(f'UPDATE "joelclaw.meta" SET {column} = {column} + 1')
         [(number,)] = self._driver.rows(f'SELECT {column} FROM "joelclaw.meta"')
-        if number > {"system": SYSTEM_NUMBER_MAX, "user": TABLE_NUMBER_MAX}.get(kind, number):
-            raise TableNumberTaken(name, number, "all numbers of its kind have been given out")
         return int(number)
 
     # -- indexes
@@ -386,7 +406,7 @@ class Fitting:
         return added
 
     def _add_index(self, table: _Table, name: str, suffix: str, spec: IndexSpec | None = None) -> _Index:
-        number = self._next_number("index", table.name)
+        number = self._next_number("last_index_number")
         index = _Index(
             number=number,
             table_number=table.number,

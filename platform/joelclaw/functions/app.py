@@ -1,0 +1,250 @@
+"""
+A loaded app: its functions and tables, ready to run.
+
+Made once per process by `loader.py`. `adopt` pairs its tables with the numbers that a
+database gave them; from then on calls can run.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import UNSET
+
+from joelclaw.errors import ArgumentsRefused, FunctionNotFound, LayoutChanged, Misuse, ResultRefused, ValueRefused, WrongKind
+from joelclaw.functions.calls import Call
+from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
+from joelclaw.schema.indexes import Index
+from joelclaw.schema.layout import Layout, TableLayout
+from joelclaw.schema.shapes import ArgumentsShape, Shape
+from joelclaw.schema.tables import IndexInfo, Table, TableInfo
+from joelclaw.values.limits import CALL_SIZE_BYTES_MAX, raw_is_small, value_size
+
+if TYPE_CHECKING:
+    from joelclaw.functions.decorators import Function
+
+D = TypeVar("D", bound=Table)
+
+SYSTEM_PREFIX: Final = "_system/"
+PUBLIC_SYSTEM_TABLES: Final = frozenset({"_storage", "_scheduled_functions"})
+"""Those that an app may read; the others look empty to it."""
+
+_MIB: Final = 2**20
+
+
+class OpenTable:
+    """A table of the app, paired with its numbers in the database."""
+
+    __slots__ = (
+        "by_id",
+        "decode",
+        "decode_many",
+        "encode",
+        "field_names",
+        "info",
+        "is_private",
+        "is_system",
+        "layout",
+        "name",
+        "number",
+    )
+
+    def __init__(self, info: TableInfo[Any], layout: TableLayout) -> None:
+        self.info = info
+        self.layout = layout
+        self.name = info.name
+        self.number = layout.number
+        self.by_id = layout.by_id.number
+        self.decode = info.decode
+        self.decode_many = info.decode_many
+        self.encode = info.encode
+        self.field_names: list[str] = list(info.cls.__struct_fields__)
+        self.is_system = info.name.startswith("_")
+        self.is_private = self.is_system and info.name not in PUBLIC_SYSTEM_TABLES
+
+    def copy(self, document: Any) -> Any:
+        """Another instance with the same fields; what is inside them is shared."""
+        return document.__copy__()
+
+
+class Rule:
+    """An app's own predicate, and which arguments of the function it asks for."""
+
+    __slots__ = ("arguments", "predicate")
+
+    def __init__(self, predicate: Callable[..., bool], arguments: Sequence[str]) -> None:
+        self.predicate = predicate
+        self.arguments = tuple(arguments)
+
+    def allows(self, ctx: Any, keywords: Mapping[str, Any]) -> bool:
+        return bool(self.predicate(ctx, **{name: keywords[name] for name in self.arguments}))
+
+
+class LoadedFunction:
+    """A function of the app with its codecs."""
+
+    __slots__ = ("_arguments", "_names", "_result", "invoked", "kind", "path", "rule", "spec")
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        invoked: Callable[..., Any],
+        arguments: ArgumentsShape | Shape,
+        result: Shape,
+        rule: Rule | None,
+    ) -> None:
+        self.spec = spec
+        self.path = spec.path
+        self.kind = spec.kind
+        self.invoked = invoked
+        self.rule = rule
+        self._arguments = arguments
+        self._result = result
+        self._names = [field.python_name for field in spec.args.fields]
+
+    def invoke(self, ctx: Any, keywords: Mapping[str, Any]) -> Any:
+        return self.invoked(ctx, **keywords)
+
+    def decode_arguments(self, raw: bytes) -> dict[str, Any]:
+        """
+        The keywords for `invoke`, checked, defaults filled in.
+
+        Raises:
+            ArgumentsRefused: One is missing, unknown or wrong; says which and why.
+        """
+        try:
+            keywords: dict[str, Any] = self._arguments.decode(raw)
+        except ValueRefused as error:
+            raise ArgumentsRefused(str(error)) from None
+        if not raw_is_small(raw, CALL_SIZE_BYTES_MAX):
+            self._check_size(f"Arguments for {self.spec.python_path} are too large", keywords, ArgumentsRefused)
+        return keywords
+
+    def encode_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+        """
+        The argument object of a call that is written in Python.
+
+        Raises:
+            ArgumentsRefused: One is missing, unknown or wrong.
+        """
+        if len(args) > len(self._names):
+            raise ArgumentsRefused(f"{self.path} takes {len(self._names)} arguments, and {len(args)} are given")
+        keywords = dict(zip(self._names, args, strict=False))
+        twice = next((name for name in keywords if name in kwargs), None)
+        if twice is not None:
+            raise ArgumentsRefused(f"{self.path}: {twice!r} is given twice")
+        try:
+            return self._arguments.encode({**keywords, **kwargs})
+        except ValueRefused as error:
+            raise ArgumentsRefused(str(error)) from None
+
+    def copy_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a nested call, checked, and as it would have got them from outside."""
+        return self.decode_arguments(self.encode_arguments(args, kwargs))
+
+    def encode_result(self, value: Any) -> bytes:
+        """
+        The wire JSON of a result.
+
+        Raises:
+            ResultRefused: It does not fit the function's annotation.
+        """
+        try:
+            raw = self._result.encode(None if value is UNSET else value)
+        except ValueRefused as error:
+            raise ResultRefused(self.path, str(error)) from None
+        if not raw_is_small(raw, CALL_SIZE_BYTES_MAX):
+            what = f"Function {self.spec.python_path} return value is too large"
+            self._check_size(what, value, lambda reason: ResultRefused(self.path, reason))
+        return raw
+
+    def decode_result(self, raw: bytes) -> Any:
+        """A result that `encode_result` made, in another process perhaps."""
+        return self._result.decode_trusted(raw)
+
+    def _check_size(self, what: str, value: Any, error: Callable[[str], Exception]) -> None:
+        size_bytes = value_size(value)
+        if size_bytes > CALL_SIZE_BYTES_MAX:
+            limit = CALL_SIZE_BYTES_MAX // _MIB
+            raise error(f"{what} (actual: {size_bytes / _MIB:.2f} MiB, limit: {limit} MiB)")
+
+
+class LoadedApp:
+    """Everything of an app that calls need."""
+
+    def __init__(
+        self,
+        root: str,
+        manifest: Manifest,
+        functions: Mapping["Function", LoadedFunction],
+        tables: Sequence[TableInfo[Any]],
+        numbers: dict[str, int],
+    ) -> None:
+        self.root = root
+        """The folder that the user's files are in."""
+
+        self.manifest = manifest
+        self.functions = {function.path: function for function in functions.values()}
+        self.tables = {table.name: table for table in tables}
+        self.secret = b""
+        """What cursors are sealed with; the database keeps it."""
+
+        self.by_number: dict[int, OpenTable] = {}
+        self._numbers = numbers
+        self._by_decorated = dict(functions)
+        self._by_class: dict[type, OpenTable] = {}
+
+    def adopt(self, layout: Layout) -> None:
+        """Work with this database from now on."""
+        layouts = {table.name: table for table in layout.tables}
+        if not self.tables.keys() <= layouts.keys():
+            raise LayoutChanged
+        opened = [OpenTable(info, layouts[name]) for name, info in self.tables.items()]
+        self.secret = layout.secret
+        self.by_number = {table.number: table for table in opened}
+        self._by_class = {table.info.cls: table for table in opened}
+        # The shapes hold this very mapping: from now on ids of other tables are refused.
+        self._numbers.clear()
+        self._numbers.update({table.name: table.number for table in opened})
+
+    # -- functions
+
+    def function_at(self, call: Call, kind: FunctionKind) -> LoadedFunction:
+        """
+        The function that a call names.
+
+        Raises:
+            FunctionNotFound: There is none.
+            WrongKind: It is of another kind.
+        """
+        function = self.functions.get(call.path)
+        if function is None:
+            raise FunctionNotFound(call.path, call.privileged)
+        if function.kind != kind:
+            raise WrongKind(call.path, kind, function.kind)
+        return function
+
+    def function_of(self, decorated: "Function", kind: FunctionKind) -> LoadedFunction:
+        """What a decorated function was loaded as, for a call from another function."""
+        function = self._by_decorated.get(decorated)
+        if function is None:
+            raise Misuse(
+                f"ctx.run_{kind} takes a function of the app, and {decorated!r:.120} is none; "
+                f"decorate it with @{kind}, in a file whose name does not begin with '_'"
+            )
+        if function.kind != kind:
+            raise WrongKind(function.path, kind, function.kind)
+        return function
+
+    # -- tables
+
+    def open_table(self, cls: type[Any]) -> OpenTable:
+        """The table of a class."""
+        table = self._by_class.get(cls)
+        if table is None:
+            raise Misuse(f"{cls!r:.120} is no table of this app; declare it in the schema")
+        return table
+
+    def open_index(self, index: Index[Any]) -> tuple[OpenTable, IndexInfo]:
+        """The table of an index, and the index."""
+        table = self.open_table(index.table)
+        return table, table.info.indexes[index.name]

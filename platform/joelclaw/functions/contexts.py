@@ -1,0 +1,165 @@
+"""
+Contexts: what a function is handed, and all that it may touch.
+
+`QueryCtx` and `MutationCtx` belong to one run of one function. A `MutationCtx` is a `QueryCtx`,
+so helpers and rules take the latter. `ActionCtx` has no database: it calls queries and
+mutations, each a transaction of its own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
+
+from joelclaw.functions import nested
+from joelclaw.functions.auth import AsyncAuth, Auth
+from joelclaw.functions.db import Reader, Writer
+from joelclaw.functions.run import SEED_BYTES, Run
+from joelclaw.values.durations import parse_duration
+
+if TYPE_CHECKING:
+    from joelclaw.functions.decorators import Action, Function, Mutation, Query
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Millis: TypeAlias = float
+"""An instant: milliseconds since the epoch, the unit of `creation_time`."""
+
+Duration: TypeAlias = timedelta | str
+"""A timedelta, or "30s", "15m", "1h30m"; never a bare number."""
+
+
+class QueryCtx:
+    """What a query sees: one snapshot of the database, who asks, and the time, which stands still."""
+
+    __slots__ = ("_auth", "_db", "_run")
+
+    def __init__(self, run: Run, path: str) -> None:
+        self._run = run
+        self._db = Reader(run, path)
+        self._auth: Auth | None = None
+
+    @property
+    def db(self) -> Reader:
+        """The database."""
+        return self._db
+
+    @property
+    def auth(self) -> Auth:
+        """Who asks."""
+        if self._auth is None:
+            self._auth = Auth(self._run, self._db)
+        return self._auth
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What `[env]` in `joelclaw.toml` declares."""
+        return self._run.hooks.env
+
+    @property
+    def random(self) -> Random:
+        """Randomness, seeded anew for each call."""
+        if self._run.random is None:
+            self._run.random = Random(self._run.hooks.random_bytes(SEED_BYTES))  # noqa: S311 (not for secrets)
+        return self._run.random
+
+    def now(self) -> Millis:
+        """
+        The time at which this transaction began.
+
+        A query that returns something computed from it is not run again because time passes:
+        compare with `before`, `after` or `within` instead.
+        """
+        return self._run.look_at_clock()
+
+    def before(self, at: Millis, /) -> bool:
+        """Is it before this instant? A query's result is refreshed when the answer changes."""
+        return not self._run.passes(at)
+
+    def after(self, at: Millis, /) -> bool:
+        """Is it this instant already, or later? A query's result is refreshed when the answer changes."""
+        return self._run.passes(at)
+
+    def within(self, at: Millis, duration: Duration, /) -> bool:
+        """Has less than `duration` passed since this instant? Refreshed when it has."""
+        return not self._run.passes(at + parse_duration(duration))
+
+    def run_query(self, fn: "Query[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a query on the same snapshot, with a check of its arguments and its result."""
+        function = self._run.app.function_of(fn, "query")
+        result: R = nested.call(self._run, function, QueryCtx(self._run, function.path), args, kwargs)
+        return result
+
+
+class MutationCtx(QueryCtx):
+    """What a mutation sees: a query's view, its own writes in it, and the means to write."""
+
+    __slots__ = ()
+
+    _db: Writer
+
+    def __init__(self, run: Run, path: str) -> None:
+        self._run = run
+        self._db = Writer(run, path)
+        self._auth = None
+
+    @property
+    def db(self) -> Writer:
+        """The database."""
+        return self._db
+
+    def run_mutation(self, fn: "Mutation[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """
+        Call a mutation inside this one. If it fails, its writes are undone, and only they.
+
+        It sees what was written before, and what it writes is seen after.
+        """
+        function = self._run.app.function_of(fn, "mutation")
+        ctx = MutationCtx(self._run, function.path)
+        result: R = nested.call_undoable(self._run, function, ctx, args, kwargs)
+        return result
+
+
+Ask: TypeAlias = "Callable[[Literal['query', 'mutation', 'action'], Function, tuple[Any, ...], dict[str, Any]], Awaitable[Any]]"
+
+
+class ActionCtx:
+    """What an action sees: who asks, the environment, the clock, and the functions it can call."""
+
+    __slots__ = ("_ask", "_auth", "_clock", "_env")
+
+    def __init__(self, ask: Ask, auth: AsyncAuth, env: Mapping[str, str], clock: Callable[[], float]) -> None:
+        self._ask = ask
+        self._auth = auth
+        self._env = env
+        self._clock = clock
+
+    @property
+    def auth(self) -> AsyncAuth:
+        """Who asks."""
+        return self._auth
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What `[env]` in `joelclaw.toml` declares."""
+        return self._env
+
+    def now(self) -> Millis:
+        """The time."""
+        return self._clock()
+
+    async def run_query(self, fn: "Query[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a query, on a snapshot of its own."""
+        result: R = await self._ask("query", fn, args, kwargs)
+        return result
+
+    async def run_mutation(self, fn: "Mutation[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a mutation; when this returns, it is committed."""
+        result: R = await self._ask("mutation", fn, args, kwargs)
+        return result
+
+    async def run_action(self, fn: "Action[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run another action and wait for it. To run plain code, call a plain function instead."""
+        result: R = await self._ask("action", fn, args, kwargs)
+        return result

@@ -1,0 +1,308 @@
+"""
+The database, as functions see it: `ctx.db`.
+
+A query has a `Reader`, a mutation a `Writer`, which is a `Reader` of its own writes too.
+Every document that is read is a new object: changing one changes nothing until it is saved.
+
+An app reads the public system tables and writes none; the private ones look empty to it. The
+platform's own functions (`system/`) use the same classes and see everything.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar, overload
+
+from msgspec import UNSET
+
+from joelclaw.errors import BadId, DocumentNotFound, Misuse
+from joelclaw.functions.app import SYSTEM_PREFIX, OpenTable
+from joelclaw.functions.calls import Range
+from joelclaw.functions.rows import Rows, Scan, range_of
+from joelclaw.functions.run import Run
+from joelclaw.schema.hints import SYSTEM_FIELDS
+from joelclaw.schema.indexes import Index
+from joelclaw.schema.kinds import table_number_of
+from joelclaw.schema.marks import Id
+from joelclaw.schema.tables import IndexInfo, Table
+from joelclaw.schema.text import did_you_mean
+from joelclaw.values.ids import RANDOM_BYTES, encode_id, new_internal
+
+D = TypeVar("D", bound=Table)
+
+DAY_MS: Final = 86_400_000.0
+_READ_ONLY: Final = "System tables (prefixed with `_`) are read-only."
+
+
+class Reader:
+    """One snapshot of the database. It never changes while a function runs, but for a mutation's own writes."""
+
+    __slots__ = ("_paginated", "is_system", "path", "run")
+
+    def __init__(self, run: Run, path: str) -> None:
+        self.run = run
+        self.path = path
+        self.is_system = path.startswith(SYSTEM_PREFIX)
+        self._paginated = False
+
+    # -- by id
+
+    def get(self, id: Id[D], /) -> D | None:
+        """The document, or None."""
+        table = self._find_table(id, "get")
+        return None if table is None else self._get(table, id)
+
+    def require(self, id: Id[D], /) -> D:
+        """
+        The document.
+
+        Raises:
+            DocumentNotFound: There is none.
+        """
+        document = self.get(id)
+        if document is None:
+            raise DocumentNotFound("Get of", id)
+        return document
+
+    def get_many(self, ids: Iterable[Id[D]], /) -> list[D | None]:
+        """The documents of these ids, each in its place, None where there is none."""
+        return [self.get(id) for id in ids]
+
+    def parse_id(self, table: type[D], text: str, /) -> Id[D] | None:
+        """The text as an id, if it is one of this table; whether there is such a document is another question."""
+        opened = self.run.app.open_table(table)
+        return text if table_number_of(text) == opened.number and self._sees(opened) else None  # type: ignore[return-value]
+
+    # -- by index
+
+    def find(self, index: Index[D], /, **equal: object) -> D | None:
+        """The one document of a unique index with these values, or None."""
+        table, info = self.run.app.open_index(index)
+        if not info.unique:
+            raise Misuse(f"{index} is not unique; use query({index}, ...).first(), or declare it with unique=True")
+        missing = [plan.keyword for plan in info.fields if plan.keyword not in equal]
+        if missing:
+            raise Misuse(f"find({index}): there is no value for {missing[0]!r}; give all fields of the index")
+        values, bound = table.info.split_keywords(index.name, equal)
+        if bound is not None:
+            raise Misuse(f"find({index}) takes values only; use query({index}, ...) for a range")
+        return self._find(table, index.name, values)
+
+    @overload
+    def query(self, table: type[D], /) -> Scan[D]: ...
+    @overload
+    def query(self, index: Index[D], /, **bounds: object) -> Scan[D]: ...
+    def query(self, source: type[D] | Index[D], /, **bounds: object) -> Scan[D]:
+        """
+        Documents of a table in order of creation, or of an index in its order.
+
+        Leading fields of the index may be given a value each, the next one a bound: `gt`,
+        `gte`, `lt`, `lte`, `between`. A dot in a field's path is an underscore here.
+        """
+        if isinstance(source, Index):
+            table, _ = self.run.app.open_index(source)
+            name, (equal, last) = source.name, table.info.split_keywords(source.name, bounds)
+        else:
+            table = self.run.app.open_table(source)
+            name, (equal, last) = None, table.info.split_keywords(None, bounds)
+        seen = self._sees(table)
+        return Scan(self, table, table.info.bounds(name, equal, last, table.layout) if seen else None)
+
+    # -- for the platform
+
+    def find_by(self, table: OpenTable, index: IndexInfo, value: object) -> Any:
+        """The document with this value in a unique index of one field, or None."""
+        return self._find(table, index.python_name, {index.fields[0].keyword: value})
+
+    def begin_page(self) -> None:
+        """A function paginates once: its journal has room for one end."""
+        if self._paginated:
+            raise Misuse(
+                "This query or mutation function ran multiple paginated queries. "
+                "Only a single paginated query in each function is supported; call another function for the second."
+            )
+        self._paginated = True
+
+    def _sees(self, table: OpenTable) -> bool:
+        return self.is_system or not table.is_private
+
+    def _find_table(self, id: object, action: str) -> OpenTable | None:
+        """The table of an id; None if there is none that may be seen."""
+        if not isinstance(id, str):
+            raise Misuse(f"Invalid argument `id` for `db.{action}`: {id!r:.80} is no document id")
+        number = table_number_of(id)
+        if number is None:
+            raise BadId(id)
+        table = self.run.app.by_number.get(number)
+        return table if table is not None and self._sees(table) else None
+
+    def _get(self, table: OpenTable, id: str) -> Any:
+        run = self.run
+        run.note_range(Range(table.by_id, id.encode()))
+        raw = run.snapshot.get(table.layout, id)
+        if raw is None:
+            return None
+        run.count_read(1, len(raw))
+        return table.decode(raw)
+
+    def _find(self, table: OpenTable, index: str, values: dict[str, Any]) -> Any:
+        # A unique index leaves out documents in which a field is absent.
+        if not self._sees(table) or any(value is UNSET for value in values.values()):
+            return None
+        run = self.run
+        bounds = table.info.bounds(index, values, None, table.layout)
+        run.note_range(range_of(bounds))
+        rows = run.snapshot.scan(table.layout, bounds.index, bounds.start, bounds.end, limit=1)
+        if not rows:
+            return None
+        raw = rows[0][1]
+        run.count_read(1, len(raw))
+        return table.decode(raw)
+
+
+class Writer(Reader):
+    """A snapshot of the database, and changes to it that are committed all together or not at all."""
+
+    __slots__ = ()
+
+    def insert(self, document: D, /) -> Id[D]:
+        """
+        Add a document; its id, which `document.id` is from now on.
+
+        Raises:
+            DuplicateKey: A unique index has its key already. Nothing was written.
+            DocumentRefused: A field does not have its type, or breaks its `Meta`. Nothing was written.
+        """
+        table = self._writable(self.run.app.open_table(type(document)))
+        if document.id is not UNSET:
+            raise Misuse(f"Provided document ID {document.id}: it is in the database already; use save, or replace")
+        if document.creation_time is not UNSET:
+            raise Misuse("Provided creation time: the platform sets it; leave it out")
+        run = self.run
+        assert run.txn is not None
+        internal = new_internal(run.hooks.random_bytes(RANDOM_BYTES), int(run.now_ms // DAY_MS))
+        created_at = run.txn.next_creation_time(run.now_ms)
+        _set_system_fields(document, encode_id(table.number, internal), created_at)
+        try:
+            raw = table.encode(document)
+            run.count_write(len(raw))
+            run.txn.insert(table.layout, document.id, raw, table.info.keys(document, table.layout))
+        except BaseException:
+            _set_system_fields(document, UNSET, UNSET)
+            raise
+        return document.id
+
+    def save(self, document: D, /) -> D:
+        """
+        Write a document back after its fields were changed.
+
+        All of it: what another function of this transaction has changed since it was read is
+        overwritten. `patch` writes single fields.
+        """
+        if document.id is UNSET:
+            raise Misuse(f"save: this {type(document).__name__} is not in the database yet; insert it")
+        table, stored = self._stored(document.id, "Update on", type(document))
+        self._write(table, stored, document)
+        return document
+
+    def patch(self, target: Id[D] | D, /, **fields: object) -> D:
+        """
+        Change single fields; the document as it is now. `UNSET` removes an optional field.
+
+        A nested object is replaced whole. A document that is handed in gets the same fields.
+        """
+        id, cls = _identified(target, "patch")
+        table, stored = self._stored(id, "Update on", cls)
+        known = table.field_names
+        for name, value in fields.items():
+            if name not in known:
+                raise Misuse(f"{table.info.cls.__name__} has no field {name!r}; {did_you_mean(name, known)}")
+            if name in SYSTEM_FIELDS:
+                self._check_unchanged(name, value, getattr(stored, name), id)
+        document = table.copy(stored)
+        for name, value in fields.items():
+            setattr(document, name, value)
+        self._write(table, stored, document)
+        if isinstance(target, Table):
+            for name, value in fields.items():
+                setattr(target, name, value)
+        return document
+
+    def replace(self, id: Id[D], document: D, /) -> D:
+        """Put a new document in the place of one; it gets the id and creation time of the old one."""
+        table, stored = self._stored(id, "Replace on", type(document))
+        for name in SYSTEM_FIELDS:
+            if getattr(document, name) is not UNSET:
+                self._check_unchanged(name, getattr(document, name), getattr(stored, name), id)
+        before = document.id, document.creation_time
+        _set_system_fields(document, stored.id, stored.creation_time)
+        try:
+            self._write(table, stored, document)
+        except BaseException:
+            _set_system_fields(document, *before)
+            raise
+        return document
+
+    def delete(self, target: Id[Table] | Table, /) -> None:
+        """
+        Remove a document.
+
+        Raises:
+            DocumentNotFound: There is none.
+        """
+        id, cls = _identified(target, "delete")
+        table, stored = self._stored(id, "Delete on", cls)
+        self.run.count_write(0)
+        assert self.run.txn is not None
+        self.run.txn.delete(table.layout, id, table.info.keys(stored, table.layout))
+
+    # -- how a document is replaced
+
+    def _writable(self, table: OpenTable) -> OpenTable:
+        if table.is_system and not self.is_system:
+            raise Misuse(_READ_ONLY)
+        return table
+
+    def _stored(self, id: str, action: str, cls: type[Table] | None) -> tuple[OpenTable, Any]:
+        """The table, and the document as the database has it now."""
+        table = self._find_table(id, action.split()[0].lower())
+        if table is None:
+            raise Misuse(f'Table for ID "{id}" not found')
+        self._writable(table)
+        if cls is not None and cls is not table.info.cls:
+            raise Misuse(
+                f"Invalid argument `id`: expected to be an Id[{cls.__name__}], got Id[{table.info.cls.__name__}] instead"
+            )
+        stored = self._get(table, id)
+        if stored is None:
+            raise DocumentNotFound(action, id)
+        return table, stored
+
+    def _write(self, table: OpenTable, stored: Any, document: Any) -> None:
+        run = self.run
+        assert run.txn is not None
+        self._check_unchanged("creation_time", document.creation_time, stored.creation_time, stored.id)
+        raw = table.encode(document)
+        run.count_write(len(raw))
+        old, new = table.info.keys(stored, table.layout), table.info.keys(document, table.layout)
+        run.txn.replace(table.layout, stored.id, raw, old, new)
+
+    def _check_unchanged(self, field: str, given: object, stored: object, id: str) -> None:
+        if given == stored:
+            return
+        if field == "id":
+            raise Misuse(f"The id {given!r:.80} does not match the document ID {id}; an id cannot be changed")
+        raise Misuse(f"{given!r:.80} doesn't match '_creationTime' field of {id}; it cannot be changed")
+
+
+def _identified(target: object, action: str) -> tuple[str, type[Table] | None]:
+    """The id of what is to be changed, and its class if a document was handed in."""
+    if not isinstance(target, Table):
+        return target, None  # type: ignore[return-value]  # `_find_table` refuses what is no text.
+    if target.id is UNSET:
+        raise Misuse(f"{action}: this {type(target).__name__} is not in the database")
+    return target.id, type(target)
+
+
+def _set_system_fields(document: Any, id: object, creation_time: object) -> None:
+    # For type checkers they are read-only properties: an app must not set them.
+    document.id = id
+    document.creation_time = creation_time

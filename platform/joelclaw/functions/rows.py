@@ -1,0 +1,243 @@
+"""
+Rows: an ordered part of a table, and the ways to take documents from it.
+
+A `Rows` is a description and reads nothing; `take`, `first`, iteration and the others walk
+it. A walk reads in slices and remembers the last key that was really taken: the read set
+ends there, so a query for the first fifty is not woken by the fifty-first.
+
+Elsewhere: `db.py` makes them, `pages.py` walks a page.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
+
+from joelclaw.errors import Misuse, NotUnique
+from joelclaw.functions.calls import Range
+from joelclaw.functions.run import DOCUMENTS_READ_MAX, Run
+from joelclaw.schema.bounds import Bounds
+from joelclaw.schema.tables import Page, PageOptions, Table
+from joelclaw.values.keys import end_of
+
+if TYPE_CHECKING:
+    from joelclaw.functions.app import OpenTable
+    from joelclaw.functions.db import Reader
+
+D = TypeVar("D", bound=Table)
+
+SLICE_FIRST: Final = 16
+"""Documents in the first slice of a walk that may end anywhere; each further one is four times as long."""
+
+SLICE_MAX: Final = 1024
+SLICE_BYTES_MAX: Final = 4 * 2**20
+"""What a slice should not exceed, going by the documents so far: a walk over large ones holds few at a time."""
+
+
+class Walk:
+    """One pass over a range of an index, in slices."""
+
+    __slots__ = ("_bounds", "_bytes", "_count", "_noted", "_reverse", "_run", "_table", "end", "exhausted", "start")
+
+    def __init__(self, run: Run, table: "OpenTable", bounds: Bounds, reverse: bool) -> None:
+        self._run = run
+        self._table = table
+        self._bounds = bounds
+        self._reverse = reverse
+        self.start = bounds.start
+        self.end = bounds.end
+        self.exhausted = False
+        """Everything in the range was fetched."""
+
+        self._count = self._bytes = 0
+        self._noted = run.note_range(range_of(bounds))
+
+    def fetch(self, limit: int) -> list[tuple[bytes, bytes]]:
+        """The next keys and documents, `limit` of them or fewer. They are not counted as read yet."""
+        if self._count:
+            limit = max(1, min(limit, SLICE_BYTES_MAX * self._count // max(1, self._bytes)))
+        rows = self._run.snapshot.scan(
+            self._table.layout, self._bounds.index, self.start, self.end, reverse=self._reverse, limit=limit
+        )
+        self.exhausted = len(rows) < limit
+        if rows:
+            self._count += len(rows)
+            self._bytes += sum(len(document) for _, document in rows)
+            if self._reverse:
+                self.end = rows[-1][0]
+            else:
+                self.start = rows[-1][0] + b"\0"
+        return rows
+
+    def each(self, limit: int = SLICE_FIRST) -> Iterator[tuple[bytes, bytes]]:
+        """All rows, one after another; each counts as read when it is handed out."""
+        count_read = self._run.count_read
+        while not self.exhausted:
+            for row in self.fetch(limit):
+                count_read(1, len(row[1]))
+                yield row
+            limit = min(4 * limit, SLICE_MAX)
+
+    def stop_at(self, key: bytes | None) -> None:
+        """This was the last key that anybody looked at (None: nobody looked at any)."""
+        if self._noted < 0:
+            return
+        assert self._run.reads is not None
+        if key is None:
+            self._run.reads[self._noted] = None
+            return
+        bounds = self._bounds
+        whole = range_of(bounds)
+        self._run.reads[self._noted] = (
+            Range(whole.index, whole.prefix, key, whole.end)
+            if self._reverse
+            else Range(whole.index, whole.prefix, whole.start, key + b"\0")
+        )
+
+
+def range_of(bounds: Bounds) -> Range:
+    """What is read by whoever walks all of it: no end where the prefix itself is the end."""
+    start = None if bounds.start == bounds.prefix else bounds.start
+    end = None if bounds.end is None or bounds.end == end_of(bounds.prefix) else bounds.end
+    return Range(bounds.index.number, bounds.prefix, start, end)
+
+
+class Rows(Generic[D]):
+    """Documents in order, not read yet. Every method but `filter` reads; each reads anew."""
+
+    __slots__ = ("_bounds", "_db", "_keep", "_ordered", "_reverse", "_table")
+
+    def __init__(self, db: "Reader", table: "OpenTable", bounds: Bounds | None) -> None:
+        self._db = db
+        self._table = table
+        self._bounds = bounds
+        """None: there is nothing to see here, and nothing is read."""
+
+        self._keep: Callable[[Any], object] | None = None
+        self._reverse = False
+        self._ordered = False
+
+    def filter(self, keep: Callable[[D], object], /) -> Self:
+        """Only documents for which `keep` says yes. They are read all the same; an index reads less."""
+        before = self._keep
+        rows = self._copy()
+        rows._keep = keep if before is None else lambda document: before(document) and keep(document)
+        return rows
+
+    def first(self) -> D | None:
+        """The first document, or None."""
+        found = self._taken(1)
+        return found[0] if found else None
+
+    def unique(self) -> D | None:
+        """
+        The only document, or None.
+
+        Raises:
+            NotUnique: There are several.
+        """
+        found = self._taken(2)
+        if len(found) > 1:
+            raise NotUnique(self._table.name, [document.id for document in found])
+        return found[0] if found else None
+
+    def take(self, n: int, /) -> list[D]:
+        """The first `n` documents, or as many as there are."""
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise Misuse(f"take({n!r}): the number of documents is a whole number, 0 or more")
+        return self._taken(n)
+
+    def collect(self) -> list[D]:
+        """All documents. For what may grow without end, `take` or `paginate`."""
+        return self._taken(None)
+
+    def count(self) -> int:
+        """How many documents there are; they are not read, unless there is a filter."""
+        if self._bounds is None:
+            return 0
+        if self._keep is not None:
+            return sum(1 for _ in self)
+        self._db.run.note_range(range_of(self._bounds))
+        bounds = self._bounds
+        return self._db.run.snapshot.count(self._table.layout, bounds.index, bounds.start, bounds.end)
+
+    def paginate(self, options: PageOptions, /) -> Page[D]:
+        """
+        One page, and the cursor of the next.
+
+        Raises:
+            InvalidCursor: The cursor is of another query; clients know and begin again.
+        """
+        from joelclaw.functions.pages import paginate
+
+        return paginate(self._db, self._table, self._bounds, self._reverse, self._keep, options)
+
+    def __iter__(self) -> Iterator[D]:
+        if self._bounds is None:
+            return
+        walk = Walk(self._db.run, self._table, self._bounds, self._reverse)
+        decode, keep = self._table.decode, self._keep
+        last: bytes | None = None
+        complete = False
+        try:
+            for key, raw in walk.each():
+                last = key
+                document: D = decode(raw)
+                if keep is None or keep(document):
+                    yield document
+            complete = True
+        finally:
+            if not complete:
+                walk.stop_at(last)
+
+    def _taken(self, n: int | None) -> list[D]:
+        if self._bounds is None or n == 0:
+            return []
+        if self._keep is not None:
+            found = []
+            for document in self:
+                found.append(document)
+                if len(found) == n:
+                    break
+            return found
+        return self._taken_unfiltered(self._bounds, n)
+
+    def _taken_unfiltered(self, bounds: Bounds, n: int | None) -> list[D]:
+        run = self._db.run
+        walk = Walk(run, self._table, bounds, self._reverse)
+        wanted = DOCUMENTS_READ_MAX + 1 if n is None else n
+        found: list[D] = []
+        while not walk.exhausted and len(found) < wanted:
+            # One more than may be read: whoever meets the limit is told so.
+            room = min(wanted - len(found), DOCUMENTS_READ_MAX + 1 - run.documents_read)
+            rows = walk.fetch(min(room, SLICE_MAX))
+            if rows:
+                raws = [raw for _, raw in rows]
+                run.count_read(len(raws), sum(map(len, raws)))
+                found += self._table.decode_many(raws)
+                last = rows[-1][0]
+        if len(found) == n:
+            walk.stop_at(last)
+        return found
+
+    def _copy(self) -> Self:
+        rows = object.__new__(type(self))
+        rows._db, rows._table, rows._bounds = self._db, self._table, self._bounds
+        rows._keep, rows._reverse, rows._ordered = self._keep, self._reverse, self._ordered
+        return rows
+
+
+class Scan(Rows[D]):
+    """Documents in ascending order, unless `order` says otherwise."""
+
+    __slots__ = ()
+
+    def order(self, direction: Literal["asc", "desc"], /) -> Rows[D]:
+        """Walk the index upwards or downwards; descending reverses all of its fields."""
+        if self._ordered:
+            raise Misuse("Queries may only specify order at most once")
+        if direction not in ("asc", "desc"):
+            raise Misuse(f'order({direction!r}): the direction is "asc" or "desc"')
+        rows = self._copy()
+        rows._ordered = True
+        rows._reverse = direction == "desc"
+        return rows
+

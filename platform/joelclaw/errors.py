@@ -224,6 +224,20 @@ class AppRefused(PlatformError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+class IsolateDied(PlatformError):
+    """A process that runs functions ended when it should not have. What it had not committed did not happen."""
+
+    code = "isolate_died"
+
+    def __init__(self, role: str, what: str) -> None:
+        super().__init__(role, what)
+        self.role = role
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"the {self.role} process {self.what}; its last words are in the log"
+
+
 class FunctionNotFound(PlatformError):
     """
     There is no such function, or none that this caller may know of: both read alike.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from joelclaw.auth.asker import Asker
+from joelclaw.engine.asker import Asker
 from joelclaw.clock import MovableClock
 from joelclaw.engine.reactor import Reactor, Resolved, Response, Round
 from joelclaw.engine.results import QueryKey, Result

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from joelclaw.auth.asker import ADMIN, ANONYMOUS, Asker, asker_of
+from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of
 from joelclaw.engine.reactor import Response
 from joelclaw.engine.subscribers import UNSENT_TRANSITIONS_MAX
 from joelclaw.functions.calls import Identity, Outcome, Range

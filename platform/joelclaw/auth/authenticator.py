@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from joelclaw.auth.admin_keys import AdminKeys, split_acting_as
-from joelclaw.auth.asker import ADMIN, ANONYMOUS, Asker, asker_of, identity_of
+from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of, identity_of
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 
 

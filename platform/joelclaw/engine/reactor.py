@@ -122,11 +122,11 @@ class Round(Shot):
 class RoundReader(Protocol):
     """A reader isolate, as the reactor sees one. Answers come back as `opened`, `outcome` (in order), `finished`."""
 
-    def open(self, round: Round) -> None: ...
+    def open(self, round: Round, /) -> None: ...
 
-    def run(self, round: Round, calls: list[Call]) -> None: ...
+    def run(self, round: Round, calls: list[Call], /) -> None: ...
 
-    def close(self, round: Round) -> None: ...
+    def close(self, round: Round, /) -> None: ...
 
 
 Resolve = Callable[[str, bytes, str | None, Subscriber], Resolved]
@@ -597,12 +597,14 @@ class Reactor:
         return ts >= owed_ts
 
 
-def call_of(key: QueryKey, identity: Identity | None, now: float) -> Call:
+def call_of(key: QueryKey, identity: Identity | None, now: float, request_id: str = "") -> Call:
+    """The run that answers a query."""
     return Call(
         path=key.path,
         args=key.args,
         identity=identity,
         privileged=key.privileged,
+        request_id=request_id,
         now=now,
         journal=key.journal,
     )

@@ -17,9 +17,9 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from joelclaw.auth.asker import ANONYMOUS, Asker
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.clock import Clock
+from joelclaw.engine.asker import ANONYMOUS, Asker
 from joelclaw.engine.results import Result
 from joelclaw.errors import AdminKeyRefused, RequestRefused, TokenRefused
 from joelclaw.functions.calls import Failure, Outcome

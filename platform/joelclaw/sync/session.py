@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from joelclaw.auth.asker import ANONYMOUS, Asker
 from joelclaw.clock import Clock
+from joelclaw.engine.asker import ANONYMOUS, Asker
 from joelclaw.engine.reactor import Reactor, Response
 from joelclaw.engine.results import Result
 from joelclaw.engine.subscribers import UNSENT_TRANSITIONS_MAX, Subscriber, Transition
@@ -98,7 +98,7 @@ class Mutate(NamedTuple):
     asker: Asker
     request_id: str
     call_id: str
-    respond: Callable[[Outcome], str]
+    respond: Callable[[Outcome], object]
 
 
 class Act(NamedTuple):

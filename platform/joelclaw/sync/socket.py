@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from joelclaw.auth.asker import Asker
 from joelclaw.auth.authenticator import Authenticator
+from joelclaw.engine.asker import Asker
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 from joelclaw.functions.calls import Outcome

@@ -19,7 +19,7 @@ from hashlib import sha256
 
 import msgspec
 
-from joelclaw.auth.asker import Asker
+from joelclaw.engine.asker import Asker
 from joelclaw.functions.calls import Failure
 
 Report = Callable[[str, str, Failure], None]

@@ -10,7 +10,7 @@ has verified: anybody can put somebody else's unverified address into a profile.
 
 from collections.abc import Mapping, Sequence
 
-from joelclaw.auth.asker import Asker
+from joelclaw.engine.asker import Asker
 from joelclaw.functions.calls import Identity
 
 Roles = Mapping[str, Sequence[str]]

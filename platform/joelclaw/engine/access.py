@@ -1,0 +1,58 @@
+"""
+Access: may this asker call that function, as far as data can tell?
+
+What a function's `allow=` says as data is checked here, before and without running anything,
+so that public results stay shared. A rule of the app's own runs with the function, in its
+transaction. All refusals that could tell a stranger what exists use the words for what does
+not.
+"""
+
+from joelclaw.engine.asker import Asker
+from joelclaw.engine.roles import Roles, holds
+from joelclaw.functions.calls import Failure
+from joelclaw.functions.manifest import Allow, Anyone, FunctionKind, FunctionSpec, HasRole, Internal, OwnRule, SignedIn
+
+_A = {"query": "Query", "mutation": "Mutation", "action": "Action"}
+
+
+def refusal(
+    spec: FunctionSpec | None,
+    path: str,
+    kind: FunctionKind | None,
+    asker: Asker,
+    roles: Roles,
+    *,
+    internal: bool = False,
+) -> Failure | None:
+    """
+    Why this call is refused, or None.
+
+    `kind` None accepts every kind. With `internal` the caller is known to be the platform's
+    own surface for administrators: everything exists, and a missing function is named as such.
+    """
+    if spec is None or not (asker.admin or allows(spec.allow, asker, roles)):
+        what = "function" if internal else "public function"
+        return Failure(
+            message=f"Could not find {what} for '{path}'. Did you forget to run `joelclaw dev`?",
+            code="function_not_found",
+            public=True,
+        )
+    if kind is not None and spec.kind != kind:
+        return Failure(
+            message=f"Trying to execute {path} as {_A[kind]}, but it is defined as {_A[spec.kind]}.",
+            code="wrong_kind",
+            public=True,
+        )
+    return None
+
+
+def allows(allow: Allow, asker: Asker, roles: Roles) -> bool:
+    match allow:
+        case Anyone() | OwnRule():
+            return True
+        case SignedIn():
+            return asker.identity is not None
+        case HasRole(role):
+            return holds(role, asker, roles)
+        case Internal():
+            return False

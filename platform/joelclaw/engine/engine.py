@@ -1,0 +1,340 @@
+"""
+The engine: everything behind the protocols, put together.
+
+It owns the lanes and the reactor, knows which release serves, and is what the protocols talk
+to: `query`, `mutate`, `act` for a caller who waits; `mutate_for` and the reactor for one who
+subscribes.
+
+A deploy is a swap of lanes. The new release's isolates are started and its schema is checked
+while the old one serves. Then nothing new is dispatched until the writer is idle and every
+round has its snapshot; the new writer makes the database fit and commits; from that commit
+on only the new code is asked. Old rounds finish on the snapshots that they hold.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from joelclaw.clock import Clock, SystemClock
+from joelclaw.engine.access import refusal
+from joelclaw.engine.actor_lane import ActorLane
+from joelclaw.engine.asker import ADMIN, Asker, asker_of
+from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.reactor import Reactor, Resolved
+from joelclaw.engine.reader_lane import ReaderLane
+from joelclaw.engine.release import Release
+from joelclaw.engine.results import QueryKey, Result
+from joelclaw.engine.roles import Roles
+from joelclaw.engine.subscribers import Subscriber
+from joelclaw.engine.writer_lane import Mutation, WriterLane
+from joelclaw.functions.calls import INFINITY, Call, Failure, Outcome
+from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest, OwnRule
+from joelclaw.isolate.messages import BatchDone, Load, Prepared
+
+KILL_GRACE_S = 1.0
+"""An isolate that is this much over its own limit does not heed it: it is killed."""
+
+WRITE_AHEAD_LOG_BYTES_MAX = 64 * 1024 * 1024
+"""Beyond this, readers pause for a moment so that the log can be emptied."""
+
+DRAIN_S = 5.0
+
+log = structlog.get_logger("joelclaw.engine")
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """What the engine enforces itself; the rest is the isolates'."""
+
+    transaction_wall_s: float = 5.0
+    isolate_memory_bytes: int = 512 * 1024 * 1024
+    cache_bytes: int = 64 * 1024 * 1024
+    readers: int = 1
+
+
+@dataclass
+class Crew:
+    """Isolates that loaded a release and do not serve yet."""
+
+    release: Release
+    writer: IsolateProcess
+    readers: list[IsolateProcess]
+    actor: IsolateProcess
+
+    async def dismiss(self) -> None:
+        await asyncio.gather(*(isolate.close() for isolate in [self.writer, *self.readers, self.actor]))
+
+
+class Engine:
+    """One deployment at work. `deploy` the first release, then ask; `close` at the end."""
+
+    def __init__(
+        self,
+        limits: EngineLimits | None = None,
+        *,
+        roles: Roles | None = None,
+        development: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self.limits = limits or EngineLimits()
+        self.roles: Roles = roles or {}
+        self.development = development
+        self.clock: Clock = clock or SystemClock()
+        self.release: Release | None = None
+        kill_after_s = self.limits.transaction_wall_s + KILL_GRACE_S
+        self.reactor = Reactor(
+            clock=self.clock.now_ms,
+            resolve=self._resolve,
+            round_wanted=lambda: self._readers.wake(),
+            cache_bytes_max=self.limits.cache_bytes,
+        )
+        self._writer = WriterLane(
+            self.reactor,
+            kill_after_s=kill_after_s,
+            respawn=self._spawn_writer,
+            # Batches of earlier lives may still stand in the database: numbers must not meet theirs.
+            first_batch=time.time_ns(),
+            memory_bytes_max=self.limits.isolate_memory_bytes,
+        )
+        self._readers = ReaderLane(
+            self.reactor,
+            kill_after_s=kill_after_s,
+            memory_bytes_max=self.limits.isolate_memory_bytes,
+            respawn=lambda: self._current.spawn("reader"),
+        )
+        self._actors = ActorLane(run_call=self._run_for_action, respawn=lambda: self._current.spawn("actor"))
+        self._writer.on_batch = self._after_batch
+        self._deploying = asyncio.Lock()
+        self._refusals: dict[Failure, Result] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = INFINITY
+        self._checkpoint: asyncio.Task[None] | None = None
+
+    # -- releases
+
+    @property
+    def _current(self) -> Release:
+        assert self.release is not None, "deploy a release first"
+        return self.release
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the release that serves declares."""
+        return self._current.manifest
+
+    async def muster(self, load: Load) -> Crew:
+        """
+        Start isolates on new code, beside those that serve.
+
+        Raises:
+            AppRefused: The code does not load; nothing has changed.
+        """
+        number = self.release.number + 1 if self.release else 1
+        release = Release(load, number)
+        roles = ["writer", *["reader"] * self.limits.readers, "actor"]
+        started = await asyncio.gather(*(release.spawn(role) for role in roles), return_exceptions=True)  # type: ignore[arg-type]
+        isolates = [isolate for isolate in started if isinstance(isolate, IsolateProcess)]
+        failures = [failure for failure in started if isinstance(failure, BaseException)]
+        if failures:
+            await asyncio.gather(*(isolate.close() for isolate in isolates))
+            raise failures[0]
+        return Crew(release, isolates[0], isolates[1:-1], isolates[-1])
+
+    async def deploy(self, load: Load) -> Manifest:
+        """
+        Serve new code from here on. Connections stay, running calls finish on the code they began on.
+
+        Raises:
+            AppRefused: The code does not load, or documents do not fit its schema. The old code keeps serving.
+        """
+        async with self._deploying:
+            crew = await self.muster(load)
+            try:
+                await self._swap(crew)
+            except BaseException:
+                await crew.dismiss()
+                raise
+            return crew.release.manifest
+
+    async def _swap(self, crew: Crew) -> None:
+        first = self.release is None
+        await asyncio.gather(self._writer.pause(), self._readers.pause())
+        try:
+            prepared = await crew.release.prepare(crew.writer)
+            old_writer = self._writer.release()
+            self.release = crew.release
+            self._announce(prepared, first=first)
+            self._writer.install(crew.writer)
+            for isolate in [*crew.readers, crew.actor]:
+                crew.release.adopt(isolate)
+            self._readers.install(crew.readers)
+            self._actors.install(crew.actor)
+        finally:
+            self._writer.resume()
+            self._readers.resume()
+        if old_writer is not None:
+            await old_writer.close()
+
+    def _announce(self, prepared: Prepared, *, first: bool) -> None:
+        """The new code's commit, published in one step with the hand-over."""
+        if first:
+            self.reactor.published = prepared.ts
+            self.reactor.code = self._current.number
+        else:
+            self.reactor.publish(max(prepared.ts, self.reactor.published), [])
+            self.reactor.deploy(self._current.number)
+
+    async def _spawn_writer(self) -> tuple[IsolateProcess, Prepared]:
+        release = self._current
+        writer = await release.spawn("writer")
+        try:
+            return writer, await release.prepare(writer)
+        except BaseException:
+            await writer.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what runs, then end all isolates."""
+        await self._actors.drain(DRAIN_S)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._checkpoint is not None:
+            self._checkpoint.cancel()
+        await self._writer.close()
+        await self._readers.close()
+        await self._actors.close()
+
+    # -- who may call what
+
+    def find(self, path: str) -> FunctionSpec | None:
+        """The function of this wire path."""
+        return self._current.functions.get(path)
+
+    def refusal(self, path: str, kind: FunctionKind | None, asker: Asker, *, internal: bool = False) -> Failure | None:
+        """Why this call is refused, as far as data can tell; None: go on."""
+        return refusal(self.find(path), path, kind, asker, self.roles, internal=internal)
+
+    def _key(self, path: str, args: bytes, asker: Asker, journal: str | None = None) -> QueryKey:
+        spec = self.find(path)
+        ruled = spec is not None and isinstance(spec.allow, OwnRule)
+        return QueryKey(path, args, journal, asker.admin and ruled)
+
+    def _resolve(self, path: str, args: bytes, journal: str | None, subscriber: Subscriber) -> Resolved:
+        asker = Asker(identity=subscriber.identity, admin=subscriber.privileged, key=subscriber.identity_key)
+        failure = self.refusal(path, "query", asker)
+        if failure is None:
+            return Resolved(self._key(path, args, asker, journal))
+        result = self._refusals.get(failure)
+        if result is None:
+            if len(self._refusals) > 1_000:
+                self._refusals.clear()
+            result = self._refusals[failure] = Result(Outcome(failure=failure))
+        return Resolved(None, result)
+
+    # -- calls
+
+    @property
+    def published_ts(self) -> int:
+        """The newest commit that everybody may see."""
+        return self.reactor.published
+
+    def recall(self, path: str, args: bytes, asker: Asker) -> Result | None:
+        """The answer to a query if it is in memory and holds now. `args` are canonical wire JSON."""
+        return self.reactor.recall(self._key(path, args, asker), asker.key)
+
+    async def query(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> tuple[Result, int]:
+        """Answer a query on a snapshot no older than now; the result and the snapshot's timestamp."""
+        key = self._key(path, args, asker)
+        result = self.reactor.recall(key, asker.key)
+        if result is not None:
+            return result, self.reactor.published
+        answer = await self._readers.submit(key, asker.identity, asker.key, request_id)
+        self._set_alarm()
+        return answer
+
+    async def mutate(self, path: str, args: bytes, asker: Asker, *, request_id: str = "", call_id: str = "") -> Outcome:
+        """Run a mutation; with a call id, once however often it is asked for."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Mutation(self._call(path, args, asker, request_id, call_id), future=future))
+        # The caller may leave: the mutation runs all the same, and only this wait ends.
+        return await asyncio.shield(future)
+
+    def mutate_for(
+        self,
+        subscriber: Subscriber,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        *,
+        request_id: str,
+        call_id: str,
+        respond: Callable[[Outcome], object],
+    ) -> None:
+        """Queue a connection's mutation. Its response is queued in the step that publishes the commit."""
+        call = self._call(path, args, asker, request_id, call_id)
+        self._writer.submit(Mutation(call, subscriber=subscriber, respond=respond))
+
+    async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome:
+        """Run an action to its end."""
+        return await self._actors.submit(self._call(path, args, asker, request_id, ""))
+
+    def _call(self, path: str, args: bytes, asker: Asker, request_id: str, call_id: str) -> Call:
+        return Call(
+            path=path,
+            args=args,
+            identity=asker.identity,
+            privileged=asker.admin,
+            request_id=request_id,
+            call_id=call_id,
+        )
+
+    async def _run_for_action(self, kind: str, call: Call) -> Outcome:
+        """A function that an action called: internal ones are open to it, rules of the app do not apply."""
+        asker = asker_of(call.identity, admin=True)
+        spec = self.find(call.path)
+        if spec is None or spec.kind != kind:
+            failure = self.refusal(call.path, kind, ADMIN, internal=True)  # type: ignore[arg-type]
+            return Outcome(failure=failure)
+        if kind == "mutation":
+            return await self.mutate(call.path, call.args, asker, request_id=call.request_id)
+        if kind == "action":
+            return await self.act(call.path, call.args, asker, request_id=call.request_id)
+        result, _ = await self.query(call.path, call.args, asker, request_id=call.request_id)
+        return Outcome(value=result.value, failure=result.failure, log_lines=result.log_lines)
+
+    # -- time and space
+
+    def _after_batch(self, done: BatchDone) -> None:
+        self._set_alarm()
+        if done.log_bytes > WRITE_AHEAD_LOG_BYTES_MAX and (self._checkpoint is None or self._checkpoint.done()):
+            self._checkpoint = asyncio.get_running_loop().create_task(self._empty_log())
+
+    async def _empty_log(self) -> None:
+        async with self._deploying:
+            await self._readers.pause(until_closed=True)
+            try:
+                left = await self._writer.checkpoint()
+            finally:
+                self._readers.resume()
+        log.debug("write-ahead log emptied", bytes_left=left)
+
+    def _set_alarm(self) -> None:
+        """Wake the reactor when the next result expires."""
+        at = self.reactor.next_expiry()
+        if at >= self._alarm_at and self._alarm is not None:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._alarm_at = at
+        if at < INFINITY:
+            delay_s = max(0.0, (at - self.clock.now_ms()) / 1000.0)
+            self._alarm = asyncio.get_running_loop().call_later(min(delay_s, 3_600.0), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_at = None, INFINITY
+        self.reactor.clock_moved()
+        self._set_alarm()

@@ -1,0 +1,185 @@
+"""
+One isolate, seen from the gateway: a child process and the messages to and from it.
+
+The process is joined by a socket pair, not by pipes: one descriptor, both directions, and its
+end is the sign for either side that the other is gone. What a process says on its standard
+error (a traceback of the interpreter, a library's complaint) is logged, never parsed.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+import structlog
+
+from joelclaw.errors import AppRefused, IsolateDied
+from joelclaw.functions.manifest import Manifest
+from joelclaw.isolate.messages import FromIsolate, Load, Loaded, LoadFailed, Role, ToIsolate
+
+MESSAGE_BYTES_MAX: Final = 256 * 1024 * 1024
+LOAD_TIMEOUT_S: Final = 60.0
+"""Importing an app may import half of PyPI; beyond this something hangs."""
+
+log = structlog.get_logger("joelclaw.isolate")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(FromIsolate).decode
+
+
+class _Link(asyncio.Protocol):
+    """Cuts the byte stream into messages."""
+
+    def __init__(self, on_message: Callable[[FromIsolate], None], on_end: Callable[[], None]) -> None:
+        self._on_message = on_message
+        self._on_end = on_end
+        self._buffer = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        while len(buffer) - at >= 4:
+            size = int.from_bytes(buffer[at : at + 4], "big")
+            if len(buffer) - at - 4 < size:
+                break
+            message = bytes(buffer[at + 4 : at + 4 + size])
+            at += 4 + size
+            self._on_message(_decode(message))
+        if at:
+            del buffer[:at]
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._on_end()
+
+
+class IsolateProcess:
+    """A running isolate. Its owner, a lane, sets `on_message` and `on_death`."""
+
+    def __init__(self, role: Role) -> None:
+        self.role: Role = role
+        self.manifest: Manifest | None = None
+        self.on_message: Callable[[FromIsolate], None] = self._hear_early
+        self.on_death: Callable[[], None] = lambda: None
+        self.alive = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._loaded: asyncio.Future[FromIsolate] | None = None
+        self._ended = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @classmethod
+    async def spawn(cls, role: Role) -> "IsolateProcess":
+        """Start the process; it waits for `load`."""
+        isolate = cls(role)
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            isolate._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "joelclaw.isolate",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+            )
+        finally:
+            theirs.close()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(lambda: _Link(isolate._hear, isolate._end), sock=ours)
+        isolate._transport = transport
+        isolate.alive = True
+        isolate._keep(isolate._log_errors())
+        return isolate
+
+    async def load(self, load: Load) -> Manifest:
+        """
+        Load the app in the process.
+
+        Raises:
+            AppRefused: Its files are wrong; every problem is listed.
+            IsolateDied: The process ended while it imported them.
+        """
+        self._loaded = asyncio.get_running_loop().create_future()
+        self.send(load)
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                answer = await self._loaded
+        except TimeoutError:
+            self.kill()
+            raise IsolateDied(self.role, f"did not load the app within {LOAD_TIMEOUT_S:.0f} s") from None
+        finally:
+            self._loaded = None
+        if isinstance(answer, LoadFailed):
+            raise AppRefused(answer.problems)
+        assert isinstance(answer, Loaded)
+        self.manifest = answer.manifest
+        return answer.manifest
+
+    def send(self, *messages: ToIsolate) -> None:
+        """Hand messages over, in order. To a dead process nothing is sent: its owner hears of the death."""
+        if not self.alive or self._transport is None:
+            return
+        parts = []
+        for message in messages:
+            body = _encode(message)
+            parts += [len(body).to_bytes(4, "big"), body]
+        self._transport.write(b"".join(parts))
+
+    def kill(self) -> None:
+        """End it now, whatever it does; `on_death` follows."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def close(self) -> None:
+        """End it in good order: it sees the end of the socket and leaves."""
+        self.on_death = lambda: None
+        if self._transport is not None:
+            self._transport.close()
+        if self._process is not None:
+            try:
+                async with asyncio.timeout(2.0):
+                    await self._process.wait()
+            except TimeoutError:
+                self.kill()
+                await self._process.wait()
+        for task in list(self._tasks):
+            await task
+
+    def _hear(self, message: FromIsolate) -> None:
+        self.on_message(message)
+
+    def _hear_early(self, message: FromIsolate) -> None:
+        if self._loaded is not None and not self._loaded.done():
+            self._loaded.set_result(message)
+
+    def _end(self) -> None:
+        self.alive = False
+        if self._loaded is not None and not self._loaded.done():
+            self._loaded.set_exception(IsolateDied(self.role, "ended while it loaded the app"))
+        self.kill()
+        self.on_death()
+
+    async def _log_errors(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            log.warning(line.decode("utf-8", "replace").rstrip(), role=self.role, pid=self._process.pid)
+
+    def _keep(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(coroutine)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -175,7 +175,7 @@ class Transaction(Snapshot, Protocol):
         ...
 
     def forget_replies(self, published_ts: int) -> None:
-        """Drop replies of commits up to this one, and the brief call records that came with them."""
+        """Drop replies of commits up to and with this one, and the brief call records that came with them."""
         ...
 
     def commit(self, reply: bytes, ts: CommitTs) -> Commit:

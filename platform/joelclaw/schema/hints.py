@@ -16,7 +16,6 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
-from inspect import get_annotations
 from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType
@@ -43,7 +42,7 @@ from joelclaw.schema.kinds import (
     UnionKind,
 )
 from joelclaw.schema.marks import Arg, IdMark
-from joelclaw.schema.structs import DeclaredMeta, Object, declaration_of, find_declared
+from joelclaw.schema.structs import DeclaredMeta, Object, annotations_of, declaration_of, find_declared
 from joelclaw.values.int64 import Int64
 from joelclaw.values.names import document_field_problem, identifier_problem
 
@@ -84,7 +83,6 @@ _INSTEAD = {
     "bytearray": "bytes",
     "memoryview": "bytes",
     "object": "Any",
-    "Callable": "nothing: a function cannot travel",
     "Coroutine": "what it returns",
     "Awaitable": "what it returns",
     "Id": "Id[X], so that it says of which table",
@@ -333,15 +331,34 @@ def object_kind(hint: Any, scope: Scope | None = None) -> ObjectKind:
     return made
 
 
+def check_class(cls: Any) -> None:
+    """
+    Read the hints of a class, so that what is wrong with them is noted with it.
+
+    Raises:
+        HintRefused: Something is wrong with the class as a whole.
+    """
+    parameters = getattr(cls, "__parameters__", ())
+    if parameters:
+        # Any will do: what the class is used with is checked where it is used.
+        _fields(cls, dict.fromkeys(parameters, AnyKind()))
+    else:
+        object_kind(cls)
+
+
 def table_kind(cls: Any) -> ObjectKind:
-    """Documents of a table as they are written: their system fields may not be known yet."""
-    known = object_kind(cls)
-    system = [_absent(field) if field.python_name in SYSTEM_FIELDS else field for field in known.fields]
-    return ObjectKind(cls, system)
+    """
+    Documents of a table as they are written.
+
+    Their system fields may not be known yet. Who knows them is the platform, so an id is not
+    looked at: it would be a new one each time, and the look costs more than all the rest.
+    """
+    own = [field for field in object_kind(cls).fields if field.python_name not in SYSTEM_FIELDS]
+    return ObjectKind(cls, [_unset(ID, StringKind()), _unset(CREATION_TIME, NumberKind(whole=False)), *own])
 
 
-def _absent(field: Field) -> Field:
-    return Field(name=field.name, python_name=field.python_name, kind=field.kind, default=UNSET, absent=True)
+def _unset(python_name: str, kind: Kind) -> Field:
+    return Field(name=SYSTEM_FIELDS[python_name], python_name=python_name, kind=kind, default=UNSET, absent=True)
 
 
 def is_table(cls: Any) -> bool:
@@ -354,11 +371,11 @@ def _fields(cls: Any, typevars: dict[Any, Kind]) -> list[Field]:
     hints: dict[str, tuple[Any, Scope]] = {}
     docs: dict[str, str] = {}
     for level, scope in _levels(cls, typevars):
-        hints |= {name: (hint, scope) for name, hint in get_annotations(level).items()}
+        hints |= {name: (hint, scope) for name, hint in annotations_of(level).items()}
         docs |= declaration_of(level).source.docs()
     fields = _system_fields(cls) if is_table(cls) else []
     for name, wire_name, default in _struct_fields(cls):
-        if is_table(cls) and name in SYSTEM_FIELDS:
+        if (is_table(cls) and name in SYSTEM_FIELDS) or name in declared.indexes:
             continue
         hint, scope = hints[name]
         try:
@@ -463,10 +480,8 @@ def _check_default(kind: Kind, absent: bool, default: Any) -> None:
     try:
         kind.encode(default, "", None)
     except ValueRefused as error:
-        reason = "" if error.reason == MISMATCH else f" {error.reason}"
-        raise HintRefused(
-            f"its default {default!r} does not fit its type.{reason}", "change the default, or the type"
-        ) from None
+        reason = "" if error.reason == MISMATCH else f": {error.reason.rstrip('.')}"
+        raise HintRefused(f"its default {default!r} does not fit its type{reason}", "change one of them") from None
 
 
 def _description(hint: Any) -> str:

@@ -11,7 +11,6 @@ tuple for a list), the value goes through the wire first.
 """
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -34,6 +33,7 @@ from joelclaw.schema.kinds import (
     StringKind,
     UnionKind,
 )
+from joelclaw.schema.text import did_you_mean
 from joelclaw.values.keys import (
     NULL_KEY,
     UNDEFINED_KEY,
@@ -177,6 +177,7 @@ def field_plan(kind: ObjectKind, path: str) -> FieldPlan:
         found = [field for candidate in inside for field in candidate.fields if field.python_name == name]
         if not found:
             known = [field.python_name for candidate in inside for field in candidate.fields]
+            known = [field for field in known if field not in SYSTEM_FIELDS]
             raise HintRefused(_unknown(path, depth, name), did_you_mean(name, known))
         through_union = through_union or len(inside) > 1
         steps.append(found[0])
@@ -195,11 +196,3 @@ def _members(kind: Kind) -> list[Kind]:
 def _unknown(path: str, depth: int, name: str) -> str:
     owner = ".".join(path.split(".")[:depth])
     return f"{owner!r} has no field {name!r}" if owner else f"there is no field {name!r}"
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Advice about a name that does not exist, from those that do."""
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"there is {', '.join(known)}" if known else "only objects have fields"

@@ -13,6 +13,7 @@ gathers the problems.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, dataclass_transform
 from weakref import WeakValueDictionary
 
@@ -44,6 +45,9 @@ class Declaration:
         """The globals of the class statement, where the names in its hints are looked up."""
 
         self.indexes: dict[str, index] = {}
+        self.plain_values: dict[str, Any] = {}
+        """What the class body gives values to without a type, by name: fields that somebody forgot to annotate."""
+
         self.problems: list[Problem] = []
         self.kinds: dict[Any, ObjectKind | None] = {}
         """By type arguments; None while one is being made."""
@@ -65,6 +69,14 @@ class DeclaredMeta(StructMeta):
         place = Place(frame.f_code.co_filename, frame.f_lineno)
         declared = Declaration(name, place, frame.f_globals)
         declared.indexes = {key: value for key, value in namespace.items() if isinstance(value, index)}
+        annotated = namespace.get("__annotations__", {})
+        declared.plain_values = {
+            key: value
+            for key, value in namespace.items()
+            if isinstance(value, (str, bytes, bool, int, float, list, dict))
+            and not key.startswith("_")
+            and key not in annotated
+        }
         naming = naming_of(namespace.get("__module__", ""))
         for option in options.keys() - _OPTIONS:
             declared.report(None, f"has no option {option!r}", "name one field on the wire with field(name=...)")
@@ -92,6 +104,15 @@ def declaration_of(cls: Any) -> Declaration:
     """What is known of a declared class; `cls` is one."""
     declared: Declaration = cls.__dict__["__declaration__"]
     return declared
+
+
+def annotations_of(cls: Any) -> dict[str, Any]:
+    """What the class body itself annotates, not evaluated; names that are not defined yet are no error."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    return get_annotations(cls)
 
 
 def declared_indexes(cls: Any) -> dict[str, index]:

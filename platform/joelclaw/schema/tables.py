@@ -11,7 +11,8 @@ the sizes of documents.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
 
 import msgspec
@@ -20,7 +21,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from joelclaw.errors import BadValue, DocumentRefused, Misuse, ValueRefused
 from joelclaw.schema.bounds import Bound, Bounds, bounds_of
 from joelclaw.schema.hints import SYSTEM_FIELDS, object_kind, table_kind
-from joelclaw.schema.keys import FieldPlan, could_be, creation_time_plan, did_you_mean, field_plan
+from joelclaw.schema.keys import FieldPlan, could_be, creation_time_plan, field_plan
 from joelclaw.schema.kinds import TableNumbers
 from joelclaw.schema.layout import IndexKey, IndexLayout, TableLayout
 from joelclaw.schema.marks import Id
@@ -29,7 +30,7 @@ from joelclaw.schema.pagination import Page, PageOptions
 from joelclaw.schema.shapes import Shape
 from joelclaw.schema.specs import IndexSpec, TableSpec
 from joelclaw.schema.structs import DeclaredMeta, declaration_of, declared_indexes
-from joelclaw.schema.text import validator_text
+from joelclaw.schema.text import did_you_mean, validator_text
 from joelclaw.schema.validators import ObjectType
 from joelclaw.values.keys import UNDEFINED_KEY, end_of, number_key
 from joelclaw.values.limits import DOCUMENT_LIMITS, check_size, raw_is_small
@@ -100,6 +101,10 @@ class TableInfo(Generic[D]):
         self.indexes = {info.python_name: info for info in _indexes(cls)}
         self.spec = _spec(cls, self.indexes.values())
         self._shape = Shape(table_kind(cls), tables, DOCUMENT_LIMITS)
+        self._foreign = Shape(object_kind(cls), tables, DOCUMENT_LIMITS)
+        self._comparable: dict[str | None, tuple[FieldPlan, ...]] = {None: (_CREATION_TIME_PLAN,)}
+        for name, info in self.indexes.items():
+            self._comparable[name] = (*info.fields, _CREATION_TIME_PLAN)
         self._layout: TableLayout | None = None
         self._numbered: dict[str | None, IndexLayout] = {}
         self._plans: list[tuple[int, bool, tuple[FieldPlan, ...]]] = []
@@ -128,7 +133,7 @@ class TableInfo(Generic[D]):
             DocumentRefused: It does not fit the table.
         """
         try:
-            document: D = self._shape.decode(raw)
+            document: D = self._foreign.decode(raw)
         except ValueRefused as error:
             raise self._refused(error) from None
         return document
@@ -169,8 +174,8 @@ class TableInfo(Generic[D]):
         ending = number_key(document.creation_time) + id
         ending_length = len(ending)
         keys = [
-            IndexKey(layout.by_id.number, id, (0, id_length)),
-            IndexKey(layout.by_creation_time.number, ending, (0, ending_length - id_length, ending_length)),
+            _index_key((layout.by_id.number, id, (0, id_length))),
+            _index_key((layout.by_creation_time.number, ending, (0, ending_length - id_length, ending_length))),
         ]
         for number, unique, plans in self._plans:
             key = b""
@@ -185,7 +190,7 @@ class TableInfo(Generic[D]):
                 key += ending
                 length = len(key)
                 borders += (length - id_length, length)
-                keys.append(IndexKey(number, key, tuple(borders)))
+                keys.append(_index_key((number, key, tuple(borders))))
         return keys
 
     def bounds(self, index: str | None, equal: Mapping[str, Any], last: Bound | None, layout: TableLayout) -> Bounds:
@@ -199,7 +204,7 @@ class TableInfo(Generic[D]):
         """
         if layout is not self._layout:
             self._adopt(layout)
-        plans = self._comparable(index)
+        plans = self._comparable[index]
         prefix = b"".join(
             _key_to_compare(plan, value, self.cls, index) for plan, value in zip(plans, equal.values(), strict=False)
         )
@@ -216,15 +221,15 @@ class TableInfo(Generic[D]):
             upper if upper is None or not last.upper_included else end_of(upper),
         )
 
-    def split_keywords(self, index: str, keywords: Mapping[str, Any]) -> tuple[dict[str, Any], Bound | None]:
+    def split_keywords(self, index: str | None, keywords: Mapping[str, Any]) -> tuple[dict[str, Any], Bound | None]:
         """
         The keywords of `ctx.db.query(index, ...)` as fixed leading fields, in the index's order, and at most one bound.
 
         Raises:
             Misuse: A field is unknown, left out before another, or follows a bounded one.
         """
-        known = [plan.keyword for plan in self._comparable(index)]
-        subject = f"{self.cls.__name__}.{index}"
+        known = [plan.keyword for plan in self._comparable[index]]
+        subject = self.cls.__name__ if index is None else f"{self.cls.__name__}.{index}"
         for keyword in keywords:
             if keyword not in known:
                 raise Misuse(f"{subject} has no field {keyword!r}; {did_you_mean(keyword, known)}")
@@ -243,10 +248,6 @@ class TableInfo(Generic[D]):
             )
         equal = {keyword: keywords[keyword] for keyword in given if keyword not in bounded}
         return equal, keywords[bounded[0]] if bounded else None
-
-    def _comparable(self, index: str | None) -> tuple[FieldPlan, ...]:
-        """The fields that a query of an index may fix or bound."""
-        return (*self.indexes[index].fields, _CREATION_TIME_PLAN) if index is not None else (_CREATION_TIME_PLAN,)
 
     def _adopt(self, layout: TableLayout) -> None:
         """Pair our indexes with their numbers in the database; one that it does not have yet has no keys."""
@@ -271,6 +272,9 @@ def table_info(cls: type[D], tables: TableNumbers | None = None) -> TableInfo[D]
 
 
 _CREATION_TIME_PLAN = creation_time_plan()
+
+_index_key: Callable[[tuple[int, bytes, tuple[int, ...]]], IndexKey] = partial(tuple.__new__, IndexKey)
+"""Four of these are made for every document written; the class's own constructor is Python, and twice as slow."""
 
 
 def _key_to_compare(plan: FieldPlan, value: Any, cls: type[Table], index: str | None) -> bytes:

@@ -6,6 +6,8 @@ are the words of error messages, `v.optional(v.string())` and `{body: "hello"}`,
 who come from Convex know.
 """
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from joelclaw.errors import BadValue
@@ -148,3 +150,11 @@ def _special_text(fields: dict[str, Any]) -> str | None:
 
 def _braced(fields: list[tuple[str, str]]) -> str:
     return "{" + ", ".join(f"{name}: {text}" for name, text in fields) + "}"
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Advice about a name that does not exist, from those that do."""
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is {', '.join(known)}" if known else "only objects have fields"

@@ -1,0 +1,146 @@
+"""
+Checks: everything that is wrong with the tables and objects of an app, at once.
+
+The class statements have noted what they could see; here, when all classes exist, their hints
+are read and what they declare is compared with each other. The loader reports what is found
+together with the problems of functions.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from joelclaw.errors import HintRefused
+from joelclaw.schema.hints import SYSTEM_FIELDS, check_class, is_table, object_kind
+from joelclaw.schema.keys import field_plan
+from joelclaw.schema.kinds import ObjectKind
+from joelclaw.schema.naming import naming_of
+from joelclaw.schema.problems import Problem
+from joelclaw.schema.shapes import depth_of
+from joelclaw.schema.structs import Declaration, annotations_of, declaration_of, declared_indexes
+from joelclaw.values.limits import DOCUMENT_NESTING_MAX
+from joelclaw.values.names import index_name_problem, table_name_problem
+
+INDEXES_MAX = 64
+INDEX_FIELDS_MAX = 16
+
+_TABLE_NAME = "__table__"
+
+
+def check_classes(classes: Iterable[Any]) -> tuple[list[Any], list[Problem]]:
+    """
+    The tables among the declared classes (`structs.recording`), and all that is wrong with any of them.
+
+    A table without `__table__` that others derive from is no table, but a place for what they share.
+    """
+    classes = list(classes)
+    tables = [cls for cls in classes if is_table(cls) and not _is_abstract(cls, classes)]
+    for cls in classes:
+        _check_fields(cls)
+        if cls in tables:
+            _check_table(cls)
+        elif not is_table(cls):
+            _check_object(cls)
+    _check_names_differ(tables)
+    return tables, sorted({problem for cls in classes for problem in declaration_of(cls).problems})
+
+
+def _is_abstract(cls: Any, classes: list[Any]) -> bool:
+    return _TABLE_NAME not in cls.__dict__ and any(cls in other.__mro__[1:] for other in classes)
+
+
+def _check_fields(cls: Any) -> None:
+    declared = declaration_of(cls)
+    annotated = annotations_of(cls).keys()
+    for name in annotated & declared.indexes.keys():
+        declared.report(name, "is a field and an index", "give them different names")
+    for name in declared.plain_values.keys() - annotated:
+        value = declared.plain_values[name]
+        declared.report(name, "has no type, and so is no field", f"write {name}: {type(value).__name__} = {value!r}")
+    try:
+        check_class(cls)
+    except HintRefused as error:
+        declared.report(None, error.reason, error.advice)
+
+
+def _check_object(cls: Any) -> None:
+    declared = declaration_of(cls)
+    for name in declared.indexes:
+        declared.report(name, "is an index, and only tables have some", "declare it in a table, with a dotted path")
+
+
+def _check_table(cls: Any) -> None:
+    declared = declaration_of(cls)
+    for name in annotations_of(cls).keys() & SYSTEM_FIELDS.keys():
+        declared.report(name, "is a field that every document has already", "choose another name")
+    name = cls.__dict__.get(_TABLE_NAME)
+    if not isinstance(name, str):
+        declared.report(None, "has no name in the database", f'write __table__ = "{cls.__name__.lower()}s"')
+        return
+    problem = None if cls.__module__.startswith("joelclaw.") else table_name_problem(name)
+    if problem is not None:
+        declared.report(_TABLE_NAME, f"{name!r} {problem}", "choose another name")
+    kind = object_kind(cls)
+    if depth_of(kind) > DOCUMENT_NESTING_MAX:
+        declared.report(None, f"nests {depth_of(kind)} deep, and a document at most {DOCUMENT_NESTING_MAX}")
+    _check_indexes(cls, kind)
+
+
+def _check_indexes(cls: Any, kind: ObjectKind) -> None:
+    indexes = declared_indexes(cls)
+    naming = naming_of(cls.__module__)
+    declared = declaration_of(cls)
+    if len(indexes) > INDEXES_MAX:
+        declared.report(None, f"has {len(indexes)} indexes, and a table has at most {INDEXES_MAX}")
+    on_the_wire: dict[str, str] = {}
+    for name, found in indexes.items():
+        problem = index_name_problem(name) or index_name_problem(naming(name))
+        if problem is not None:
+            declared.report(name, problem, "choose another name")
+        other = on_the_wire.setdefault(naming(name), name)
+        if other != name:
+            declared.report(name, f"is {naming(name)!r} on the wire, and so is {other!r}", "rename one of them")
+        _check_index(declared, name, found.fields, kind)
+
+
+def _check_index(declared: Declaration, name: str, fields: tuple[str, ...], kind: ObjectKind) -> None:
+    if not fields:
+        declared.report(name, "has no fields", 'write index("field", ...)')
+    if len(fields) > INDEX_FIELDS_MAX:
+        declared.report(name, f"has {len(fields)} fields, and an index has at most {INDEX_FIELDS_MAX}")
+    keywords: dict[str, str] = {}
+    for path in fields:
+        if not isinstance(path, str):
+            declared.report(name, f"{path!r} is no field", "name fields as text")
+            continue
+        if path in {*SYSTEM_FIELDS, *SYSTEM_FIELDS.values()}:
+            declared.report(name, f"has {path!r}, which every index ends with already", "leave it out")
+            continue
+        other = keywords.setdefault(path.replace(".", "_"), path)
+        if fields.count(path) > 1:
+            declared.report(name, f"has the field {path!r} twice", "leave one out")
+        elif other != path:
+            declared.report(name, f"has {other!r} and {path!r}, which are one keyword in queries", "rename one")
+        if _is_wrong_itself(kind, path):
+            continue
+        try:
+            field_plan(kind, path)
+        except HintRefused as error:
+            declared.report(name, error.reason, error.advice)
+
+
+def _is_wrong_itself(kind: ObjectKind, path: str) -> bool:
+    """The field exists, and was reported already."""
+    name = path.split(".")[0]
+    return name in kind.cls.__struct_fields__ and all(field.python_name != name for field in kind.fields)
+
+
+def _check_names_differ(tables: list[Any]) -> None:
+    holders: dict[Any, Any] = {}
+    for cls in tables:
+        name = cls.__dict__.get(_TABLE_NAME)
+        holder = holders.setdefault(name, cls)
+        if name is not None and holder is not cls:
+            place = declaration_of(holder).source.place
+            declaration_of(cls).report(
+                _TABLE_NAME, f"{name!r} is the table {holder.__name__} already ({place})", "choose another name"
+            )

@@ -74,7 +74,7 @@ def open_sqlite(
             size_max_bytes=size_max_bytes,
         )
 
-    store = SqliteStore(path, connect, folder)
+    store = SqliteStore(path, connect, read_only, folder)
     if not read_only:
         store.open_writer()
     return store
@@ -251,8 +251,8 @@ class SqliteTransaction(_View):
     # -- savepoints
 
     def savepoint(self) -> int:
+        self.driver.change(f"SAVEPOINT s{len(self._marks) + 1}")
         self._marks.append((len(self._keys), self._calls))
-        self.driver.change(f"SAVEPOINT s{len(self._marks)}")
         return len(self._marks)
 
     def rollback_to(self, savepoint: int) -> None:
@@ -328,7 +328,11 @@ class SqliteStore:
     """A `Store` on a SQLite file; made by `open_sqlite`. For one thread."""
 
     def __init__(
-        self, path: str, connect: Callable[[bool], Driver], folder: "tempfile.TemporaryDirectory[str] | None"
+        self,
+        path: str,
+        connect: Callable[[bool], Driver],
+        read_only: bool,
+        folder: "tempfile.TemporaryDirectory[str] | None",
     ) -> None:
         self.path = path
         self.url = f"sqlite:///{path}"
@@ -340,6 +344,7 @@ class SqliteStore:
         self.idle_readers: list[Driver] = []
         self.open_transaction: SqliteTransaction | None = None
         self._connect = connect
+        self._read_only = read_only
         self._folder = folder
         self.drivers: list[Driver] = []
         self._writer: Driver | None = None
@@ -348,6 +353,7 @@ class SqliteStore:
 
     def open_writer(self) -> Driver:
         """The writing connection; makes the file's own tables when it is opened."""
+        assert not self._read_only, "this store was opened for reading"
         if self._writer is None:
             writer = self._open(read_only=False)
             make_ours(writer)

@@ -41,6 +41,7 @@ from joelclaw.http.requests import (
     Request,
     Scope,
     Send,
+    path_of,
     refusal_answer,
     respond,
     text_answer,
@@ -123,9 +124,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI app."""
-        path: str = scope["path"]
-        if path.startswith("//"):  # The address that the client was given ends in a slash.
-            path = scope["path"] = "/" + path.lstrip("/")
+        path = scope["path"] = path_of(scope)
         if scope["type"] == "websocket":
             await self._connect(path, receive, send)
             return

@@ -8,6 +8,7 @@ sees only a network failure. That is harmless: nothing here is authenticated by 
 
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 
@@ -27,6 +28,20 @@ TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
 _PREFLIGHT_METHODS = b"GET, POST, OPTIONS, PATCH, DELETE, PUT"
 _PREFLIGHT_MAX_AGE = b"86400"
 _VARY: Header = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
+
+
+def path_of(scope: Scope) -> str:
+    """
+    The path as it was asked for, with one slash in front.
+
+    Not `scope["path"]`, which the framework's mounts cut and end with a slash. Slashes in front
+    are many when the address that a client was given ends in one.
+    """
+    raw: bytes = scope["raw_path"]
+    path = raw.decode("latin-1")
+    if "%" in path:
+        path = unquote(path)
+    return "/" + path.lstrip("/") if path.startswith("//") else path
 
 
 class Request:

@@ -14,5 +14,6 @@ def dev(project: Path) -> None:
     config = declaration(project)
     # Imported late: the whole server hangs on it.
     from joelclaw import server
+    from joelclaw.cli.host import TerminalHost
 
-    server.run(config, development=True)
+    server.run(config, development=True, host=TerminalHost())

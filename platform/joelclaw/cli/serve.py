@@ -19,5 +19,6 @@ def serve(project: Path) -> None:
     config = declaration(project)
     # Imported late: the whole server hangs on it.
     from joelclaw import server
+    from joelclaw.cli.host import TerminalHost
 
-    server.run(config, development=False)
+    server.run(config, development=False, host=TerminalHost())

@@ -1,0 +1,341 @@
+"""
+The server: the parts put together, started, and stopped without losing anything.
+
+One event loop serves every socket. Start: take the port, so that a second server is told at
+once; deploy the app; only then listen. Stop, at SIGTERM or Ctrl-C: listen no more, answer what was
+received, close the sockets with a code that makes clients come back, let requests end, end
+the isolates. A second Ctrl-C waits for nothing.
+
+WebSockets are spoken by uvicorn's `websockets-sansio`: a broadcast of 8 KB to 1,000 of them
+costs the least time and memory in it among the three that uvicorn has. It waits before it
+writes while the peer does not read, on which `sync/socket.py` relies.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket as sockets_of_the_system
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+import uvicorn
+import uvloop
+
+from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of
+from joelclaw.auth.authenticator import Authenticator
+from joelclaw.config import Config
+from joelclaw.deploy.bundle import Bundles
+from joelclaw.deploy.deployer import Deployer, Narrator
+from joelclaw.engine.asker import ADMIN
+from joelclaw.engine.engine import Engine, EngineLimits
+from joelclaw.errors import AppRefused, CommandFailed, PlatformError
+from joelclaw.functions.calls import Failure
+from joelclaw.functions.manifest import Manifest
+from joelclaw.http.api import Api
+from joelclaw.http.app import build_app
+from joelclaw.http.requests import Cors
+from joelclaw.sync.socket import Sockets
+from joelclaw.sync.wording import Wording
+
+FRAME_BYTES_MAX = 32 * 1024 * 1024
+"""Arguments of 16 MiB may come in one frame. Refusing it would make the client send it again, for ever."""
+
+WEBSOCKET_PING_S = 30.0
+WEBSOCKET_PONG_S = 90.0
+"""A peer that answered no ping for so long is dead; a slow one may need a while to take what is before the ping."""
+
+KEEP_ALIVE_S = 75
+SHUTDOWN_TIMEOUT_S = 10
+BACKLOG = 2_048
+
+FIND_KEY = "_system/adminKeys:find"
+CREATE_KEY = "_system/adminKeys:create"
+LIST_KEYS = "_system/adminKeys:list"
+
+log = structlog.get_logger("joelclaw.server")
+
+
+class Host(Narrator, Protocol):
+    """Who tells the people before the terminal."""
+
+    def serving(self, url: str, *, development: bool) -> None:
+        """Clients are answered from now on."""
+        ...
+
+    def admin_key_made(self, key: str) -> None:
+        """The deployment had no admin key and has this one now. It cannot be shown again."""
+        ...
+
+    def stopping(self) -> None:
+        """Told to stop; what was received is being answered."""
+        ...
+
+
+def run(config: Config, *, development: bool, host: Host) -> None:
+    """
+    Serve a deployment until the process is told to stop.
+
+    Raises:
+        CommandFailed: The port cannot be had.
+        AppRefused: The app does not load, and nobody is there to correct it (not in development).
+    """
+    configure_logging(development=development)
+    uvloop.run(_run(config, development=development, host=host))
+
+
+async def _run(config: Config, *, development: bool, host: Host) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(config, development=development, host=host, stop=stop)
+
+
+async def serve(config: Config, *, development: bool, host: Host, stop: asyncio.Event) -> None:
+    """Serve a deployment until `stop` is set; see `run`."""
+    listener = listen(config)
+    engine = Engine(_limits(config), roles=config.auth.roles, development=development)
+    announced = _FirstDeploy(host)
+    deployer = Deployer(engine, config, Bundles(config.database.parent / "bundles"), announced)
+    following: asyncio.Task[None] | None = None
+    try:
+        await _deploy_first(deployer, host, development=development)
+        if development:
+            following = asyncio.create_task(deployer.follow(stop))
+        if await _either(announced.done, stop):
+            return  # Told to stop before there was anything to serve.
+        await _serve_api(config, engine, listener, development=development, host=host, stop=stop)
+    finally:
+        listener.close()
+        stop.set()
+        if following is not None:
+            await following
+        await engine.close()
+
+
+async def _deploy_first(deployer: Deployer, host: Host, *, development: bool) -> None:
+    try:
+        await deployer.deploy(development=development)
+    except AppRefused as error:
+        if not development:
+            raise
+        host.refused(error)  # The next save may mend it.
+
+
+async def _either(done: asyncio.Event, stop: asyncio.Event) -> bool:
+    """Wait until one of them is set; whether only `stop` is."""
+    waits = [asyncio.ensure_future(event.wait()) for event in (done, stop)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    return not done.is_set()
+
+
+async def _serve_api(
+    config: Config,
+    engine: Engine,
+    listener: sockets_of_the_system.socket,
+    *,
+    development: bool,
+    host: Host,
+    stop: asyncio.Event,
+) -> None:
+    authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key))
+    wording = Wording(development=development, report=_report)
+    sockets = Sockets(engine, authenticator, wording)
+    api = Api(
+        engine,
+        authenticator,
+        wording,
+        sockets,
+        name=config.app.name,
+        version=version("joelclaw"),
+        cors=Cors(config.server.allowed_origins),
+    )
+    if config.server.admin_key is None:
+        await _KeyTable(engine).ensure(config.app.name, host)
+    server = _Server(_uvicorn_config(api), sockets)
+    stopping = asyncio.create_task(_stop(stop, server, host))
+    host.serving(_url(listener), development=development)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        stopping.cancel()
+
+
+async def _stop(stop: asyncio.Event, server: "_Server", host: Host) -> None:
+    await stop.wait()
+    host.stopping()
+    server.should_exit = True
+    # From here on Ctrl-C has its usual meaning.
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
+def _limits(config: Config) -> EngineLimits:
+    return EngineLimits(
+        transaction_wall_s=config.limits.transaction_wall_s,
+        isolate_memory_bytes=config.limits.isolate_memory_mb * 2**20,
+        cache_bytes=config.limits.cache_mb * 2**20,
+        readers=config.readers,
+    )
+
+
+class _FirstDeploy:
+    """Passes on what is told, and notices the first code that works."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.done = asyncio.Event()
+
+    def deployed(self, manifest: Manifest, *, took_ms: float, written: Sequence[Path], first: bool) -> None:
+        self._host.deployed(manifest, took_ms=took_ms, written=written, first=first)
+        self.done.set()
+
+    def refused(self, error: PlatformError) -> None:
+        self._host.refused(error)
+
+    def restart_needed(self, sections: Sequence[str]) -> None:
+        self._host.restart_needed(sections)
+
+
+class _KeyTable:
+    """The admin keys that the platform made, in its own table."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def known(self, hashed: str) -> bool:
+        args = msgspec.json.encode({"hash": hashed})
+        result, _ = await self._engine.query(FIND_KEY, args, ADMIN)
+        return result.failure is None and result.value != b"null"
+
+    async def ensure(self, name: str, host: Host) -> None:
+        """Make a key if there is none."""
+        result, _ = await self._engine.query(LIST_KEYS, b"{}", ADMIN)
+        if result.failure is not None or result.value != b"[]":
+            return
+        key = generate_admin_key(name)
+        args = msgspec.json.encode({"hash": hash_of(key), "name": "first start"})
+        outcome = await self._engine.mutate(CREATE_KEY, args, ADMIN)
+        if outcome.failure is not None:
+            raise CommandFailed(f"no admin key could be kept: {outcome.failure.message}")
+        host.admin_key_made(key)
+
+
+# -- the port
+
+
+def listen(config: Config) -> sockets_of_the_system.socket:
+    """
+    Take the declared port.
+
+    Raises:
+        CommandFailed: Somebody else has it, or it cannot be had.
+    """
+    host, port = config.server.host, config.server.api_port
+    try:
+        family, kind, protocol, _, address = sockets_of_the_system.getaddrinfo(
+            host, port, type=sockets_of_the_system.SOCK_STREAM, flags=sockets_of_the_system.AI_PASSIVE
+        )[0]
+        listener = sockets_of_the_system.socket(family, kind, protocol)
+    except OSError as error:
+        raise CommandFailed(f"{config.source.place('server', 'host')}: {host} is no address of this machine") from error
+    try:
+        listener.setsockopt(sockets_of_the_system.SOL_SOCKET, sockets_of_the_system.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CommandFailed(_why_not(config, error)) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _why_not(config: Config, error: OSError) -> str:
+    host, port = config.server.host, config.server.api_port
+    place = config.source.place("server", "api_port")
+    if error.errno == errno.EADDRINUSE:
+        return f"{place}: port {port} of {host} is in use; stop what uses it, or choose another server.api_port"
+    return f"{place}: port {port} of {host} cannot be had: {os.strerror(error.errno or 0)}"
+
+
+def _url(listener: sockets_of_the_system.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+# -- uvicorn
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, with our order of leaving, and signals left to us."""
+
+    def __init__(self, config: uvicorn.Config, sockets: Sockets) -> None:
+        super().__init__(config)
+        self._sockets = sockets
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[sockets_of_the_system.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # First: uvicorn would hang up on them, whatever they are owed.
+        await self._sockets.drain()
+        await super().shutdown(sockets)
+
+
+def _uvicorn_config(api: Api) -> uvicorn.Config:
+    return uvicorn.Config(
+        build_app(api),
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=FRAME_BYTES_MAX,
+        ws_ping_interval=WEBSOCKET_PING_S,
+        ws_ping_timeout=WEBSOCKET_PONG_S,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+    )
+
+
+# -- the log
+
+
+def configure_logging(*, development: bool) -> None:
+    """JSON lines in production, readable ones in development; both on standard error."""
+    renderer = structlog.dev.ConsoleRenderer() if development else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+
+
+def _report(request_id: str, path: str, failure: Failure) -> None:
+    """What a client was told of a failure can be found here, by the id that it shows."""
+    if failure.data is not None or failure.public:
+        log.info("call refused", path=path, request_id=request_id, code=failure.code, message=failure.message)
+    else:
+        log.error("call failed", path=path, request_id=request_id, message=failure.message, frames=failure.frames)

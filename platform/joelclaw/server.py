@@ -162,7 +162,7 @@ async def _serve_api(
     )
     if config.server.admin_key is None:
         await _KeyTable(engine).ensure(config.app.name, host)
-    server = _Server(_uvicorn_config(api), sockets)
+    server = ApiServer(uvicorn_config(api), sockets)
     stopping = asyncio.create_task(_stop(stop, server, host))
     host.serving(_url(listener), development=development)
     try:
@@ -171,7 +171,7 @@ async def _serve_api(
         stopping.cancel()
 
 
-async def _stop(stop: asyncio.Event, server: "_Server", host: Host) -> None:
+async def _stop(stop: asyncio.Event, server: "ApiServer", host: Host) -> None:
     await stop.wait()
     host.stopping()
     server.should_exit = True
@@ -276,7 +276,7 @@ def _url(listener: sockets_of_the_system.socket) -> str:
 # -- uvicorn
 
 
-class _Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """Uvicorn, with our order of leaving, and signals left to us."""
 
     def __init__(self, config: uvicorn.Config, sockets: Sockets) -> None:
@@ -295,7 +295,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _uvicorn_config(api: Api) -> uvicorn.Config:
+def uvicorn_config(api: Api) -> uvicorn.Config:
     return uvicorn.Config(
         build_app(api),
         http="httptools",

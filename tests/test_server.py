@@ -1,0 +1,200 @@
+"""`joelclaw.server`: the port, real sockets under uvicorn, and leaving without losing anything."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from joelclaw.auth.admin_keys import AdminKeys
+from joelclaw.auth.authenticator import Authenticator
+from joelclaw.config import load_config
+from joelclaw.errors import CommandFailed
+from joelclaw.functions.calls import Outcome, Range
+from joelclaw.http.api import Api
+from joelclaw.http.requests import Cors
+from joelclaw.server import ApiServer, listen, uvicorn_config
+from joelclaw.sync.socket import Sockets
+from joelclaw.sync.wording import Wording
+from tests.sync.client import SESSION_ID
+from tests.sync.stand_in import StandInEngine, parsed, value
+
+
+class World:
+    """A server on a free port, over a scripted engine."""
+
+    def __init__(self, config_root: Path) -> None:
+        self.engine = StandInEngine()
+        self.engine.declare("mutation", "m:send")
+        authenticator = Authenticator(AdminKeys(_no_key))
+        wording = Wording(development=True, report=lambda *_: None)
+        self.sockets = Sockets(self.engine, authenticator, wording)
+        api = Api(self.engine, authenticator, wording, self.sockets, name="trial", version="1", cors=Cors())
+        (config_root / "joelclaw.toml").write_text("[server]\napi_port = 0\n")
+        self.listener = listen(load_config(config_root, {}))
+        self.port: int = self.listener.getsockname()[1]
+        self.server = ApiServer(uvicorn_config(api), self.sockets)
+
+    async def connect(self) -> ClientConnection:
+        peer = await connect(f"ws://127.0.0.1:{self.port}/api/1.48.0/sync", max_size=None, compression=None)
+        await say(peer, type="Connect", sessionId=SESSION_ID)
+        return peer
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Let sockets and tasks go on until something is so."""
+        async with asyncio.timeout(20):
+            while not fact():  # noqa: ASYNC110 (a scripted engine has no event for everything)
+                await asyncio.sleep(0.001)
+
+
+async def _no_key(_: str) -> bool:
+    return False
+
+
+async def say(peer: ClientConnection, **message: Any) -> None:
+    await peer.send(msgspec.json.encode(message).decode())
+
+
+async def hear(peer: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        return parsed(str(await peer.recv()))
+
+
+async def subscribe(peer: ClientConnection, path: str, args: Any) -> None:
+    add = {"type": "Add", "queryId": 0, "udfPath": path, "args": [args]}
+    await say(peer, type="ModifyQuerySet", baseVersion=0, newVersion=1, modifications=[add])
+
+
+def play(scene: Callable[[World], Awaitable[None]], root: Path) -> None:
+    async def run() -> None:
+        world = World(root)
+        serving = asyncio.create_task(world.server.serve(sockets=[world.listener]))
+        try:
+            await scene(world)
+        finally:
+            world.server.should_exit = True
+            await serving
+
+    asyncio.run(run())
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    """With the line to change; nothing was started."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "joelclaw.toml").write_text(f"[server]\napi_port = {port}\n")
+        with pytest.raises(CommandFailed) as caught:
+            listen(load_config(tmp_path, {}))
+    sentence = str(caught.value)
+    assert sentence.startswith(f"joelclaw.toml:2: port {port} of 127.0.0.1 is in use; ")
+    assert "\n" not in sentence
+
+
+def test_pitfall_30_large_frames_pass(tmp_path: Path) -> None:
+    """Arguments of 10 MiB and a result of 20 MiB, each in one frame."""
+    seen: list[int] = []
+
+    def large(call: Any) -> Outcome:
+        seen.append(len(call.args))
+        return Outcome(value=b'"' + b"y" * (20 * 2**20) + b'"')
+
+    async def scene(world: World) -> None:
+        world.engine.answer("q:large", large)
+        peer = await world.connect()
+        await subscribe(peer, "q:large", {"text": "x" * (10 * 2**20)})
+        await world.until(lambda: bool(world.engine.reactor.waiting))
+        world.engine.read()
+        transition = await hear(peer)
+        assert len(transition["modifications"][0]["value"]) == 20 * 2**20
+        await peer.close()
+
+    play(scene, tmp_path)
+    assert seen[0] > 10 * 2**20
+
+
+def test_pitfall_34_a_real_socket_that_does_not_read_stops_its_transitions(tmp_path: Path) -> None:
+    """A hundred commits of a megabyte: a few fill the system's buffers, the rest is never even run."""
+    number = [0]
+
+    async def scene(world: World) -> None:
+        world.engine.answer(
+            "q:n", lambda _: Outcome(value=b'"%08d' % number[0] + b"x" * 2**20 + b'"', reads=[Range(1, b"")])
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=2**16)
+        writer.write(
+            b"GET /api/sync HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        add = {"type": "Add", "queryId": 0, "udfPath": "q:n", "args": [{}]}
+        writer.write(_frame({"type": "ModifyQuerySet", "baseVersion": 0, "newVersion": 1, "modifications": [add]}))
+        await world.until(lambda: bool(world.engine.reactor.waiting))
+        for _ in range(100):
+            number[0] += 1
+            world.engine.commit(touched=1)
+            world.engine.read()
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert len(world.engine.runs) < 30
+        writer.transport.abort()
+        await world.until(lambda: len(world.sockets) == 0)
+
+    play(scene, tmp_path)
+
+
+def _frame(message: dict[str, Any]) -> bytes:
+    """A masked text frame; the mask is zero."""
+    payload = msgspec.json.encode(message)
+    return b"\x81\xfe" + len(payload).to_bytes(2, "big") + b"\0\0\0\0" + payload
+
+
+def test_leaving_answers_what_was_received(tmp_path: Path) -> None:
+    """A mutation that is queued at shutdown is committed, answered, and followed by its transition; then 1012."""
+
+    async def scene(world: World) -> None:
+        busy, quiet = await world.connect(), await world.connect()
+        await say(busy, type="Mutation", requestId=0, udfPath="m:send", args=[{}])
+        await world.until(lambda: bool(world.engine.queued))
+        world.server.should_exit = True
+        with pytest.raises(ConnectionClosed) as gone:
+            await quiet.recv()
+        assert gone.value.rcvd is not None
+        assert gone.value.rcvd.code == 1012
+        world.engine.commit(b'"m0"')
+        assert (await hear(busy))["result"] == "m0"
+        assert (await hear(busy))["type"] == "Transition"
+        with pytest.raises(ConnectionClosed) as gone:
+            await busy.recv()
+        assert gone.value.rcvd is not None
+        assert gone.value.rcvd.code == 1012
+
+    play(scene, tmp_path)
+
+
+def test_http_and_sockets_share_the_port(tmp_path: Path) -> None:
+    """One request over a real connection, beside an open socket."""
+
+    async def scene(world: World) -> None:
+        world.engine.answer("q:list", value("[1]"))
+        peer = await world.connect()
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        body = b'{"path":"q:list","args":{}}'
+        writer.write(
+            b"POST //api/query HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+        )
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b'{"status":"success","value":[1],"logLines":[]}')
+        writer.close()
+        await peer.close()
+
+    play(scene, tmp_path)

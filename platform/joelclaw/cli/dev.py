@@ -4,6 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from joelclaw.cli.host import TerminalHost
 from joelclaw.cli.project import declaration, project_option
 
 
@@ -14,6 +15,5 @@ def dev(project: Path) -> None:
     config = declaration(project)
     # Imported late: the whole server hangs on it.
     from joelclaw import server
-    from joelclaw.cli.host import TerminalHost
 
-    server.run(config, development=True, host=TerminalHost())
+    server.run(config, development=True, host=TerminalHost(config, development=True))

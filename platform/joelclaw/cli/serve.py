@@ -4,6 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from joelclaw.cli.host import TerminalHost
 from joelclaw.cli.project import declaration, project_option
 
 
@@ -19,6 +20,5 @@ def serve(project: Path) -> None:
     config = declaration(project)
     # Imported late: the whole server hangs on it.
     from joelclaw import server
-    from joelclaw.cli.host import TerminalHost
 
-    server.run(config, development=False, host=TerminalHost())
+    server.run(config, development=False, host=TerminalHost(config, development=False))

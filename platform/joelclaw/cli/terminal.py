@@ -52,7 +52,10 @@ def tell_problems(problems: Sequence[Problem]) -> None:
 
 
 def tell_panel(title: str, rows: Iterable[tuple[str, str]]) -> None:
-    """Print what is where."""
+    """Print what is where: in a terminal as a panel, in a log as lines."""
+    if not err.is_terminal:
+        tell("\n".join([title, *(f"  {name}: {value}" for name, value in rows)]))
+        return
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column()

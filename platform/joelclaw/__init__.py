@@ -1,0 +1,65 @@
+"""
+joelclaw: a reactive backend whose functions are typed Python files.
+
+These names are the author's API: what `schema.py` and `app_functions/` import, and all that
+they need.
+"""
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from joelclaw.errors import AppError
+from joelclaw.functions.calls import Identity
+from joelclaw.functions.contexts import ActionCtx, MutationCtx, QueryCtx
+from joelclaw.functions.db import Reader, Writer
+from joelclaw.functions.decorators import Action, Mutation, Query, action, mutation, query
+from joelclaw.functions.rows import Rows, Scan
+from joelclaw.functions.rules import anyone, role, signed_in
+from joelclaw.schema.bounds import between, gt, gte, lt, lte
+from joelclaw.schema.indexes import Index, index
+from joelclaw.schema.marks import Arg, Id
+from joelclaw.schema.pagination import Page, PageOptions
+from joelclaw.schema.structs import Object
+from joelclaw.schema.tables import Table
+from joelclaw.system.tables import ScheduledJob, StoredFile
+from joelclaw.values.int64 import Int64
+
+__all__ = [
+    "UNSET",
+    "Action",
+    "ActionCtx",
+    "AppError",
+    "Arg",
+    "Id",
+    "Identity",
+    "Index",
+    "Int64",
+    "Meta",
+    "Mutation",
+    "MutationCtx",
+    "Object",
+    "Page",
+    "PageOptions",
+    "Query",
+    "QueryCtx",
+    "Reader",
+    "Rows",
+    "Scan",
+    "ScheduledJob",
+    "StoredFile",
+    "Table",
+    "UnsetType",
+    "Writer",
+    "action",
+    "anyone",
+    "between",
+    "field",
+    "gt",
+    "gte",
+    "index",
+    "lt",
+    "lte",
+    "mutation",
+    "query",
+    "role",
+    "signed_in",
+]

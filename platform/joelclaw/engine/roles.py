@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from joelclaw.engine.asker import Asker
 from joelclaw.functions.calls import Identity
+from joelclaw.functions.rules import is_among
 
 Roles = Mapping[str, Sequence[str]]
 
@@ -28,18 +29,9 @@ def holds(role: str, asker: Asker, roles: Roles) -> bool:
         return False
     if asker.admin and _claims_role(identity, role):
         return True
-    return any(_names(entry, identity) for entry in roles.get(role, ()))
+    return is_among(identity, roles.get(role, ()))
 
 
 def _claims_role(identity: Identity, role: str) -> bool:
     claimed = identity.claims.get("roles")
     return identity.claims.get("role") == role or (isinstance(claimed, list) and role in claimed)
-
-
-def _names(entry: str, identity: Identity) -> bool:
-    if entry in (identity.token_identifier, identity.subject):
-        return True
-    email = identity.claims.get("email")
-    # Both spellings: claims of OpenID providers are renamed, those of custom tokens are not.
-    verified = identity.claims.get("emailVerified") is True or identity.claims.get("email_verified") is True
-    return isinstance(email, str) and verified and entry == f"email:{email}"

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import UNSET
 
-from joelclaw.errors import ArgumentsRefused, FunctionNotFound, LayoutChanged, Misuse, ResultRefused, ValueRefused, WrongKind
+from joelclaw.errors import (
+    ArgumentsRefused,
+    FunctionNotFound,
+    LayoutChanged,
+    Misuse,
+    ResultRefused,
+    ValueRefused,
+    WrongKind,
+)
 from joelclaw.functions.calls import Call
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
 from joelclaw.schema.indexes import Index
@@ -27,6 +35,10 @@ D = TypeVar("D", bound=Table)
 SYSTEM_PREFIX: Final = "_system/"
 PUBLIC_SYSTEM_TABLES: Final = frozenset({"_storage", "_scheduled_functions"})
 """Those that an app may read; the others look empty to it."""
+
+FIND_USER: Final = "_system/users:find"
+RULE_ALLOWS: Final = "_system/rules:allows"
+"""Queries that an action's process asks, which has no database."""
 
 _MIB: Final = 2**20
 

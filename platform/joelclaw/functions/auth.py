@@ -11,21 +11,26 @@ found by a unique index:
 Looking at the identity makes a result personal: it is never shared with somebody else.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from joelclaw.errors import Misuse, NotSignedIn, UserNotFound
 from joelclaw.functions.calls import Identity
 from joelclaw.functions.rules import is_among
+from joelclaw.schema.keys import could_be
+from joelclaw.schema.kinds import Kind
 from joelclaw.schema.tables import Table
 from joelclaw.values.names import camel
 
 if TYPE_CHECKING:
+    from joelclaw.functions.app import OpenTable
     from joelclaw.functions.db import Reader
     from joelclaw.functions.run import Run
 
 D = TypeVar("D", bound=Table)
 
-TOKEN_IDENTIFIER = "token_identifier"  # noqa: S105 (a field's name)
+TOKEN_IDENTIFIER: Final = "token_identifier"
+_PROVIDER_ID: Final = "_id"
 
 
 class Auth:
@@ -51,35 +56,80 @@ class Auth:
             NotSignedIn: Nobody is signed in.
             UserNotFound: There is no document of theirs.
         """
-        identity = self.identity
-        if identity is None:
+        if self.identity is None:
             raise NotSignedIn
-        opened = self._run.app.open_table(table)
-        by_field = {index.fields[0]: index for index in opened.indexes if index.unique and len(index.fields) == 1}
-        if not any(field == TOKEN_IDENTIFIER or field.endswith("_id") for field in by_field):
+        user: D | None = self.find_user(self._run.app.open_table(table))
+        if user is None:
+            raise UserNotFound(table.__table__)
+        return user
+
+    def find_user(self, table: "OpenTable", /) -> Any:
+        """The document of whoever asks in this table; None if nobody is signed in, or has none."""
+        identity = self.identity
+        candidates = [index for index in table.info.indexes.values() if index.unique and len(index.fields) == 1]
+        candidates = [index for index in candidates if _may_identify(index.fields[0].python_path)]
+        if not candidates:
             raise Misuse(
-                f"{table.__name__} has no index to find users by; declare the field `token_identifier: str` and "
-                f'`by_token = index("token_identifier", unique=True)`, or the same for `github_id`'
+                f"{table.info.cls.__name__} has no index to find users by; declare the field `token_identifier: str` "
+                f'and `by_token = index("token_identifier", unique=True)`, or the same for `github_id`'
             )
-        for field, index in by_field.items():
-            value = account(identity, field)
-            user = None if value is None else self._db.find_by(opened, index, field, value)
+        for index in candidates:
+            field = index.fields[0]
+            value = None if identity is None else _fitting(account(identity, field.python_path), field.kind)
+            user = None if value is None else self._db.find_by(table, index, value)
             if user is not None:
                 return user
-        raise UserNotFound(opened.name)
+        return None
 
     def has_role(self, name: str, /) -> bool:
         """Does whoever asks have this role in `joelclaw.toml`?"""
         return is_among(self.identity, self._run.hooks.roles.get(name, ()))
 
 
+class AsyncAuth:
+    """Who asks, in actions."""
+
+    __slots__ = ("_find_user", "_identity")
+
+    def __init__(self, identity: Identity | None, find_user: Callable[[type[Any]], Awaitable[Any]]) -> None:
+        self._identity = identity
+        self._find_user = find_user
+
+    @property
+    def identity(self) -> Identity | None:
+        """The verified identity of whoever asks, or None."""
+        return self._identity
+
+    async def require_user(self, table: type[D], /) -> D:
+        """As `Auth.require_user`, on a snapshot of its own."""
+        if self._identity is None:
+            raise NotSignedIn
+        user: D | None = await self._find_user(table)
+        if user is None:
+            raise UserNotFound(table.__table__)
+        return user
+
+
 def account(identity: Identity, field: str) -> Any:
     """What a user document's `field` holds for this identity; None if the identity does not say."""
     if field == TOKEN_IDENTIFIER:
         return identity.token_identifier
-    if not field.endswith("_id"):
-        return None
     claimed = identity.claims.get(camel(field), identity.claims.get(field))
-    if claimed is None and identity.claims.get("provider") == field.removesuffix("_id"):
+    if claimed is None and identity.claims.get("provider") == field.removesuffix(_PROVIDER_ID):
         return identity.subject
     return claimed
+
+
+def _may_identify(field: str) -> bool:
+    return field == TOKEN_IDENTIFIER or field.endswith(_PROVIDER_ID)
+
+
+def _fitting(value: Any, kind: Kind) -> Any:
+    """An account's number, which tokens may carry as text and apps keep as a number, or the other way round."""
+    if could_be(kind, value):
+        return value
+    if isinstance(value, str) and value.isdecimal() and could_be(kind, 0):
+        return int(value)
+    if isinstance(value, (int, float)) and could_be(kind, ""):
+        return str(int(value))
+    return None

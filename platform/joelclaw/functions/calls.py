@@ -60,6 +60,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     brief: bool = False
     """The gateway made `call_id` for its own sake: keep the record only until it has published the commit."""
 
+    depth: int = 0
+    """How many actions have called each other up to this call."""
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Why a run failed, split so that a production deployment can keep the details to itself."""

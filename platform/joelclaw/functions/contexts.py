@@ -61,7 +61,7 @@ class QueryCtx:
     def random(self) -> Random:
         """Randomness, seeded anew for each call."""
         if self._run.random is None:
-            self._run.random = Random(self._run.hooks.random_bytes(SEED_BYTES))  # noqa: S311 (not for secrets)
+            self._run.random = Random(self._run.hooks.random_bytes(SEED_BYTES))
         return self._run.random
 
     def now(self) -> Millis:
@@ -121,7 +121,9 @@ class MutationCtx(QueryCtx):
         return result
 
 
-Ask: TypeAlias = "Callable[[Literal['query', 'mutation', 'action'], Function, tuple[Any, ...], dict[str, Any]], Awaitable[Any]]"
+Ask: TypeAlias = (
+    "Callable[[Literal['query', 'mutation', 'action'], Function, tuple[Any, ...], dict[str, Any]], Awaitable[Any]]"
+)
 
 
 class ActionCtx:

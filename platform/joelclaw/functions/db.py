@@ -8,7 +8,7 @@ An app reads the public system tables and writes none; the private ones look emp
 platform's own functions (`system/`) use the same classes and see everything.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar, overload
 
 from msgspec import UNSET
@@ -16,7 +16,7 @@ from msgspec import UNSET
 from joelclaw.errors import BadId, DocumentNotFound, Misuse
 from joelclaw.functions.app import SYSTEM_PREFIX, OpenTable
 from joelclaw.functions.calls import Range
-from joelclaw.functions.rows import Rows, Scan, range_of
+from joelclaw.functions.rows import Scan, range_of
 from joelclaw.functions.run import Run
 from joelclaw.schema.hints import SYSTEM_FIELDS
 from joelclaw.schema.indexes import Index
@@ -48,7 +48,8 @@ class Reader:
     def get(self, id: Id[D], /) -> D | None:
         """The document, or None."""
         table = self._find_table(id, "get")
-        return None if table is None else self._get(table, id)
+        document: D | None = None if table is None else self._get(table, id)
+        return document
 
     def require(self, id: Id[D], /) -> D:
         """
@@ -84,7 +85,8 @@ class Reader:
         values, bound = table.info.split_keywords(index.name, equal)
         if bound is not None:
             raise Misuse(f"find({index}) takes values only; use query({index}, ...) for a range")
-        return self._find(table, index.name, values)
+        document: D | None = self._find(table, index.name, values)
+        return document
 
     @overload
     def query(self, table: type[D], /) -> Scan[D]: ...
@@ -99,12 +101,13 @@ class Reader:
         """
         if isinstance(source, Index):
             table, _ = self.run.app.open_index(source)
-            name, (equal, last) = source.name, table.info.split_keywords(source.name, bounds)
+            name = source.name
+            equal, last = table.info.split_keywords(name, bounds)
+        elif bounds:
+            raise Misuse(f"query({source.__name__}) takes no bounds; name an index: query({source.__name__}.by_x, ...)")
         else:
-            table = self.run.app.open_table(source)
-            name, (equal, last) = None, table.info.split_keywords(None, bounds)
-        seen = self._sees(table)
-        return Scan(self, table, table.info.bounds(name, equal, last, table.layout) if seen else None)
+            table, name, equal, last = self.run.app.open_table(source), None, {}, None
+        return Scan(self, table, table.info.bounds(name, equal, last, table.layout) if self._sees(table) else None)
 
     # -- for the platform
 
@@ -172,9 +175,9 @@ class Writer(Reader):
             DocumentRefused: A field does not have its type, or breaks its `Meta`. Nothing was written.
         """
         table = self._writable(self.run.app.open_table(type(document)))
-        if document.id is not UNSET:
+        if _is_inserted(document):
             raise Misuse(f"Provided document ID {document.id}: it is in the database already; use save, or replace")
-        if document.creation_time is not UNSET:
+        if getattr(document, "creation_time", UNSET) is not UNSET:
             raise Misuse("Provided creation time: the platform sets it; leave it out")
         run = self.run
         assert run.txn is not None
@@ -197,7 +200,7 @@ class Writer(Reader):
         All of it: what another function of this transaction has changed since it was read is
         overwritten. `patch` writes single fields.
         """
-        if document.id is UNSET:
+        if not _is_inserted(document):
             raise Misuse(f"save: this {type(document).__name__} is not in the database yet; insert it")
         table, stored = self._stored(document.id, "Update on", type(document))
         self._write(table, stored, document)
@@ -217,7 +220,7 @@ class Writer(Reader):
                 raise Misuse(f"{table.info.cls.__name__} has no field {name!r}; {did_you_mean(name, known)}")
             if name in SYSTEM_FIELDS:
                 self._check_unchanged(name, value, getattr(stored, name), id)
-        document = table.copy(stored)
+        document: D = table.copy(stored)
         for name, value in fields.items():
             setattr(document, name, value)
         self._write(table, stored, document)
@@ -269,7 +272,8 @@ class Writer(Reader):
         self._writable(table)
         if cls is not None and cls is not table.info.cls:
             raise Misuse(
-                f"Invalid argument `id`: expected to be an Id[{cls.__name__}], got Id[{table.info.cls.__name__}] instead"
+                f"Invalid argument `id`: expected to be an Id[{cls.__name__}], "
+                f"got Id[{table.info.cls.__name__}] instead"
             )
         stored = self._get(table, id)
         if stored is None:
@@ -297,9 +301,13 @@ def _identified(target: object, action: str) -> tuple[str, type[Table] | None]:
     """The id of what is to be changed, and its class if a document was handed in."""
     if not isinstance(target, Table):
         return target, None  # type: ignore[return-value]  # `_find_table` refuses what is no text.
-    if target.id is UNSET:
+    if not _is_inserted(target):
         raise Misuse(f"{action}: this {type(target).__name__} is not in the database")
     return target.id, type(target)
+
+
+def _is_inserted(document: Any) -> bool:
+    return document.id is not UNSET
 
 
 def _set_system_fields(document: Any, id: object, creation_time: object) -> None:

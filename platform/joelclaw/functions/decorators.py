@@ -10,7 +10,7 @@ same transaction and without a check of arguments. `ctx.run_query` and its like 
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import update_wrapper
-from typing import Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 from msgspec import Struct, UnsetType
 
@@ -20,9 +20,7 @@ from joelclaw.functions.rules import Rule
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
 
-Wire: TypeAlias = (
-    bool | int | float | str | bytes | Struct | UnsetType | Sequence[Any] | Mapping[str, Any] | None
-)
+Wire: TypeAlias = bool | int | float | str | bytes | Struct | UnsetType | Sequence[Any] | Mapping[str, Any] | None
 """What can be a result; an `async def`, a set or a datetime is refused by type checkers where it is written."""
 
 W = TypeVar("W", bound=Wire)
@@ -33,8 +31,8 @@ class Function:
 
     kind: ClassVar[Literal["query", "mutation", "action"]]
 
-    def __init__(self, fn: Callable[..., Any], allow: Rule | None, name: str | None) -> None:
-        update_wrapper(self, fn)
+    def __init__(self, fn: Callable[..., Any], allow: "Rule | None", name: str | None) -> None:
+        update_wrapper(cast(Callable[..., Any], self), fn)
         self.fn = fn
         self.allow = allow
         self.wire_name = name
@@ -91,8 +89,8 @@ class _Action(Protocol):
 @overload
 def query(fn: Callable[Concatenate[QueryCtx, P], W], /) -> Query[P, W]: ...
 @overload
-def query(*, allow: Rule | None = None, name: str | None = None) -> _Query: ...
-def query(fn: Callable[..., Any] | None = None, /, *, allow: Rule | None = None, name: str | None = None) -> Any:
+def query(*, allow: "Rule | None" = None, name: str | None = None) -> _Query: ...
+def query(fn: Callable[..., Any] | None = None, /, *, allow: "Rule | None" = None, name: str | None = None) -> Any:
     """
     Make a query of a function.
 
@@ -106,8 +104,8 @@ def query(fn: Callable[..., Any] | None = None, /, *, allow: Rule | None = None,
 @overload
 def mutation(fn: Callable[Concatenate[MutationCtx, P], W], /) -> Mutation[P, W]: ...
 @overload
-def mutation(*, allow: Rule | None = None, name: str | None = None) -> _Mutation: ...
-def mutation(fn: Callable[..., Any] | None = None, /, *, allow: Rule | None = None, name: str | None = None) -> Any:
+def mutation(*, allow: "Rule | None" = None, name: str | None = None) -> _Mutation: ...
+def mutation(fn: Callable[..., Any] | None = None, /, *, allow: "Rule | None" = None, name: str | None = None) -> Any:
     """Make a mutation of a function. `allow` and `name` are those of `query`."""
     return _made(Mutation, fn, allow, name)
 
@@ -115,13 +113,13 @@ def mutation(fn: Callable[..., Any] | None = None, /, *, allow: Rule | None = No
 @overload
 def action(fn: Callable[Concatenate[ActionCtx, P], Coroutine[Any, Any, W]], /) -> Action[P, W]: ...
 @overload
-def action(*, allow: Rule | None = None, name: str | None = None) -> _Action: ...
-def action(fn: Callable[..., Any] | None = None, /, *, allow: Rule | None = None, name: str | None = None) -> Any:
+def action(*, allow: "Rule | None" = None, name: str | None = None) -> _Action: ...
+def action(fn: Callable[..., Any] | None = None, /, *, allow: "Rule | None" = None, name: str | None = None) -> Any:
     """Make an action of an `async def`. `allow` and `name` are those of `query`."""
     return _made(Action, fn, allow, name)
 
 
-def _made(kind: Callable[..., Any], fn: Callable[..., Any] | None, allow: Rule | None, name: str | None) -> Any:
+def _made(kind: Callable[..., Any], fn: Callable[..., Any] | None, allow: "Rule | None", name: str | None) -> Any:
     if fn is not None:
         return kind(fn, allow, name)
     return lambda decorated: kind(decorated, allow, name)

@@ -22,9 +22,7 @@ LEVELS: Final = "_joelclaw_levels"
 """Kept on an `AppError`: how many calls it went through, each of which adds itself to the message."""
 
 
-def call(
-    run: Run, function: "LoadedFunction", ctx: "QueryCtx", args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def call(run: Run, function: "LoadedFunction", ctx: "QueryCtx", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a function inside another one; its result, checked."""
     if run.depth == DEPTH_MAX:
         run.exceed(

@@ -26,7 +26,7 @@ from joelclaw.errors import InvalidCursor, Misuse
 from joelclaw.functions.rows import SLICE_FIRST, SLICE_MAX, Walk
 from joelclaw.functions.run import BYTES_READ_MAX, DOCUMENTS_READ_MAX, WARNING_SHARE, Run
 from joelclaw.schema.bounds import Bounds
-from joelclaw.schema.tables import Page, PageOptions
+from joelclaw.schema.pagination import Page, PageOptions
 from joelclaw.values.limits import DOCUMENT_SIZE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _between(bounds: Bounds, start: Place | None, end: Place | None, reverse: bo
         low = max(low, first.key + step)
     if last is not None and last.key is not None:
         high = last.key + step if high is None else min(high, last.key + step)
-    return bounds._replace(start=low, end=high)
+    return Bounds(bounds.index, bounds.prefix, low, high)
 
 
 class Seal:

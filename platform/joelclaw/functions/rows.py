@@ -105,22 +105,28 @@ class Rows(Generic[D]):
 
     __slots__ = ("_bounds", "_db", "_keep", "_ordered", "_reverse", "_table")
 
-    def __init__(self, db: "Reader", table: "OpenTable", bounds: Bounds | None) -> None:
+    def __init__(
+        self,
+        db: "Reader",
+        table: "OpenTable",
+        bounds: Bounds | None,
+        keep: Callable[[Any], object] | None = None,
+        reverse: bool | None = None,
+    ) -> None:
         self._db = db
         self._table = table
         self._bounds = bounds
         """None: there is nothing to see here, and nothing is read."""
 
-        self._keep: Callable[[Any], object] | None = None
-        self._reverse = False
-        self._ordered = False
+        self._keep = keep
+        self._reverse = reverse is True
+        self._ordered = reverse is not None
 
     def filter(self, keep: Callable[[D], object], /) -> Self:
         """Only documents for which `keep` says yes. They are read all the same; an index reads less."""
         before = self._keep
-        rows = self._copy()
-        rows._keep = keep if before is None else lambda document: before(document) and keep(document)
-        return rows
+        both = keep if before is None else lambda document: before(document) and keep(document)
+        return type(self)(self._db, self._table, self._bounds, both, self._reverse if self._ordered else None)
 
     def first(self) -> D | None:
         """The first document, or None."""
@@ -218,12 +224,6 @@ class Rows(Generic[D]):
             walk.stop_at(last)
         return found
 
-    def _copy(self) -> Self:
-        rows = object.__new__(type(self))
-        rows._db, rows._table, rows._bounds = self._db, self._table, self._bounds
-        rows._keep, rows._reverse, rows._ordered = self._keep, self._reverse, self._ordered
-        return rows
-
 
 class Scan(Rows[D]):
     """Documents in ascending order, unless `order` says otherwise."""
@@ -236,8 +236,4 @@ class Scan(Rows[D]):
             raise Misuse("Queries may only specify order at most once")
         if direction not in ("asc", "desc"):
             raise Misuse(f'order({direction!r}): the direction is "asc" or "desc"')
-        rows = self._copy()
-        rows._ordered = True
-        rows._reverse = direction == "desc"
-        return rows
-
+        return type(self)(self._db, self._table, self._bounds, self._keep, direction == "desc")

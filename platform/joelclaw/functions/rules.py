@@ -50,16 +50,20 @@ def role(name: str, /) -> Rule:
 
 
 def is_among(identity: Identity | None, members: Iterable[str]) -> bool:
-    """
-    Does somebody belong to the members of a role, as `joelclaw.toml` lists them?
+    """Does somebody belong to the members of a role, as `joelclaw.toml` lists them?"""
+    return identity is not None and any(is_named(identity, member) for member in members)
 
-    A member is a whole token identifier (`https://issuer|subject`), or `provider:name`, where
-    the sign-in said in its claims that the provider knows them by this name. Names are
-    compared without regard to case, as the providers that have names do.
+
+def is_named(identity: Identity, member: str) -> bool:
     """
-    if identity is None:
-        return False
-    provider = identity.claims.get("provider")
-    names = [identity.claims.get(claim) for claim in ("login", "preferredUsername", "nickname")]
-    known_as = {f"{provider}:{name}".lower() for name in names if isinstance(provider, str) and isinstance(name, str)}
-    return any(member == identity.token_identifier or member.lower() in known_as for member in members)
+    Does this member of a role mean this identity?
+
+    A member is a token identifier, a subject, or `email:` and an address that the issuer says
+    it has verified: anybody can put somebody else's unverified address into a profile.
+    """
+    if member in (identity.token_identifier, identity.subject):
+        return True
+    email = identity.claims.get("email")
+    # Both spellings: claims of OpenID providers are renamed, those of custom tokens are not.
+    verified = identity.claims.get("emailVerified") is True or identity.claims.get("email_verified") is True
+    return isinstance(email, str) and verified and member == f"email:{email}"

@@ -66,9 +66,7 @@ class Run:
         "txn",
     )
 
-    def __init__(
-        self, app: "LoadedApp", snapshot: Snapshot, txn: Transaction | None, call: Call, hooks: Hooks
-    ) -> None:
+    def __init__(self, app: "LoadedApp", snapshot: Snapshot, txn: Transaction | None, call: Call, hooks: Hooks) -> None:
         self.app = app
         self.snapshot = snapshot
         self.txn = txn
@@ -83,7 +81,7 @@ class Run:
         self.expires = INFINITY
         self.timed = False
         self.personal = False
-        self.depth = 0
+        self.depth = call.depth
         self.random: Random | None = None
         self.fatal: LimitExceeded | None = None
         """The limit that was hit: the run fails even if the app has caught it."""

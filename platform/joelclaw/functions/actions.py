@@ -1,0 +1,117 @@
+"""
+Actions: running one, and what it asks of others.
+
+An action has no transaction. Each query or mutation that it calls is a call of its own,
+routed like any other: `ask` carries it to the gateway and brings its outcome. An `AppError`
+comes back as one, with its data; any other failure as `CallFailed`.
+
+Only actors import this module. It needs an event loop around it and names none.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
+
+from joelclaw.errors import AppError, CallFailed, FunctionNotFound
+from joelclaw.functions.app import FIND_USER, RULE_ALLOWS, LoadedApp, LoadedFunction
+from joelclaw.functions.auth import AsyncAuth
+from joelclaw.functions.calls import Call, Failure, Outcome
+from joelclaw.functions.contexts import ActionCtx
+from joelclaw.functions.failures import Told, failure_of
+from joelclaw.functions.hooks import Hooks
+from joelclaw.functions.run import DEPTH_MAX
+from joelclaw.values import wire
+
+if TYPE_CHECKING:
+    from joelclaw.functions.decorators import Function
+    from joelclaw.schema.tables import Table
+
+D = TypeVar("D", bound="Table")
+
+AskKind: TypeAlias = Literal["query", "mutation", "action"]
+Ask: TypeAlias = Callable[[AskKind, Call], Awaitable[Outcome]]
+
+
+async def run_action(app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> Outcome:
+    """Run an action to its end. Only being cancelled is raised from here."""
+    action = _Action(app, call, hooks, ask)
+    in_app = False
+    try:
+        function = app.function_at(call, "action")
+        keywords = function.decode_arguments(call.args)
+        if function.rule is not None and not call.privileged:
+            await action.consult(function)
+        in_app = True
+        result = await function.invoke(action.context(), keywords)
+        in_app = False
+        return Outcome(value=function.encode_result(result))
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        return Outcome(failure=failure_of(error, app.root, in_app=in_app))
+
+
+class _Action:
+    """One action that runs, and its calls."""
+
+    def __init__(self, app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> None:
+        self._app = app
+        self._call = call
+        self._hooks = hooks
+        self._send = ask
+
+    def context(self) -> ActionCtx:
+        return ActionCtx(self._ask, AsyncAuth(self._call.identity, self._find_user), self._hooks.env, self._hooks.clock)
+
+    async def consult(self, function: LoadedFunction) -> None:
+        """Ask an own rule, which reads the database, in a query. A refusal reads like an unknown function."""
+        arguments = wire.encode({"path": function.path, "arguments": self._call.args.decode()})
+        outcome = await self._send("query", self._inner(RULE_ALLOWS, arguments, privileged=False))
+        if outcome.failure is not None:
+            _raise(outcome.failure)
+        if wire.decode(outcome.value) is not True:
+            raise FunctionNotFound(function.path)
+
+    async def _ask(self, kind: AskKind, decorated: "Function", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        function = self._app.function_of(decorated, kind)
+        if self._call.depth == DEPTH_MAX:
+            raise CallFailed(
+                f"{kind.capitalize()} call depth limit exceeded (limit: {DEPTH_MAX}). "
+                f"Do you have an infinite loop in your app?",
+                "limit_exceeded",
+                True,
+            )
+        arguments = function.encode_arguments(args, kwargs)
+        # Rules are for callers from outside; functions of the app may call each other.
+        outcome = await self._send(kind, self._inner(function.path, arguments, privileged=True))
+        if outcome.failure is not None:
+            _raise(outcome.failure)
+        return function.decode_result(outcome.value)
+
+    async def _find_user(self, table: "type[D]") -> "D | None":
+        opened = self._app.open_table(table)
+        arguments = wire.encode({"table": opened.name})
+        outcome = await self._send("query", self._inner(FIND_USER, arguments, privileged=True))
+        if outcome.failure is not None:
+            _raise(outcome.failure)
+        return None if outcome.value == b"null" else opened.decode(outcome.value)
+
+    def _inner(self, path: str, arguments: bytes, *, privileged: bool) -> Call:
+        """A call on behalf of this one: the same asker, another transaction, another now."""
+        call = self._call
+        return Call(
+            path=path,
+            args=arguments,
+            identity=call.identity,
+            privileged=privileged,
+            request_id=call.request_id,
+            depth=call.depth + 1,
+        )
+
+
+def _raise(failure: Failure) -> NoReturn:
+    """What a called function failed with, as an exception of this action."""
+    error: Exception
+    if failure.code == "app_error" and failure.data is not None:
+        error = AppError(wire.decode(failure.data))
+    else:
+        error = CallFailed(failure.message, failure.code, failure.public)
+    Told(failure.message, failure.frames).attach(error)
+    raise error

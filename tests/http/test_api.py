@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from convex.values import json_to_convex
 
 from joelclaw.auth.admin_keys import AdminKeys
 from joelclaw.auth.authenticator import Authenticator
@@ -300,6 +302,25 @@ def test_formats(name: str | None, expected: bytes) -> None:
         body = {"path": "q:values", "args": {}} | ({"format": name} if name else {})
         reply = await world.post("/api/query", body)
         assert reply.body == b'{"status":"success","value":' + expected + b',"logLines":[]}'
+
+    play(scene)
+
+
+def test_the_python_client_can_read_whole_numbers() -> None:
+    """It takes an integer literal for no value; others are not made to pay for that."""
+
+    async def scene(world: World) -> None:
+        world.engine.answer("q:n", value('{"n":7,"text":[1,2.5]}'))
+        world.engine.answer("q:bad", fails(boom("Uncaught AppError", data=b'{"code":7}')))
+
+        async def ask(path: str, client: str) -> Any:
+            body = {"path": path, "format": "convex_encoded_json", "args": [{}]}
+            return await world.post("/api/query", body, convex_client=client)
+
+        python = await ask("q:n", "python-0.8.1")
+        assert json_to_convex(json.loads(python.body)["value"]) == {"n": 7.0, "text": [1.0, 2.5]}
+        assert b'"errorData":{"code":7.0}' in (await ask("q:bad", "python-0.8.1")).body
+        assert b'{"n":7,"text":[1,2.5]}' in (await ask("q:n", "npm-1.48.0")).body
 
     play(scene)
 

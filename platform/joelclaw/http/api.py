@@ -172,26 +172,24 @@ class Api:
     # -- calls
 
     async def _query(self, request: Request) -> Answer:
-        request.check_json()
-        return await self._run(read_call(await request.body()), "query", await self._asker(request))
+        call = await _call(request)
+        return await self._run(call, "query", await self._asker(request))
 
     async def _query_by_url(self, request: Request) -> Answer:
         return await self._run(read_query_string(request.query_string), "query", await self._asker(request))
 
     async def _mutation(self, request: Request) -> Answer:
-        request.check_json()
-        call = read_call(await request.body())
+        call = await _call(request)
         asker = await self._asker(request)
         return await self._run(call, "mutation", asker, call_id=_call_id(request, call, asker))
 
     async def _action(self, request: Request) -> Answer:
-        request.check_json()
-        return await self._run(read_call(await request.body()), "action", await self._asker(request))
+        call = await _call(request)
+        return await self._run(call, "action", await self._asker(request))
 
     async def _function(self, request: Request) -> Answer:
         """Any function of any kind, for administrators: the command line's way to run one."""
-        request.check_json()
-        call = read_call(await request.body())
+        call = await _call(request)
         asker = await self._asker(request)
         if not asker.admin:
             raise RequestRefused(403, "BadDeployKey", "Only an admin key may call this; see /api/query and its like")
@@ -261,8 +259,7 @@ class Api:
         return Answer(b'{"ts":"%b"}' % ts_text(ts).encode())
 
     async def _query_at_ts(self, request: Request) -> Answer:
-        request.check_json()
-        call = read_call(await request.body())
+        call = await _call(request)
         self._reads.check(call.ts, self._engine.published_ts, self._engine.clock.now_ms())
         return await self._run(call, "query", await self._asker(request))
 
@@ -305,6 +302,11 @@ def _unknown(path: str) -> RequestRefused:
     if path == "/api" or path.startswith("/api/"):
         return RequestRefused(400, "NotSupported", f"This deployment has no route {path}")
     return RequestRefused(404, "NotFound", f"There is nothing at {path}")
+
+
+async def _call(request: Request) -> HttpCall:
+    request.check_json()
+    return read_call(await request.body()).for_client(request.client)
 
 
 def _call_id(request: Request, call: HttpCall, asker: Asker) -> str:

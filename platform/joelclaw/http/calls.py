@@ -19,12 +19,13 @@ import msgspec
 from joelclaw.errors import BadPath, BadValue, RequestRefused
 from joelclaw.sync.wording import json_text
 from joelclaw.values.paths import normalise
-from joelclaw.values.wire import canonical, clean_json, decode, export_json
+from joelclaw.values.wire import canonical, clean_json, decode, encode, export_json
 
 REMEMBERED_BODY_BYTES_MAX = 1_024
 REMEMBERED_BODIES_MAX = 2_048
 
-Format: TypeAlias = Literal["convex_encoded_json", "json", "export_json"]
+Format: TypeAlias = Literal["convex_encoded_json", "pointed_json", "json", "export_json"]
+"""`pointed_json` is wire JSON where every number has a point or an exponent; no request can name it."""
 
 _FORMATS: dict[str | None, Format] = {
     None: "json",
@@ -47,6 +48,12 @@ class HttpCall(NamedTuple):
 
     format: Format
     ts: str | None = None
+
+    def for_client(self, client: bytes) -> "HttpCall":
+        """The same call, answered so that this client can read it: the Python one takes `7` for no value at all."""
+        if self.format == "convex_encoded_json" and client.startswith(b"python-"):
+            return self._replace(format="pointed_json")
+        return self
 
 
 class _Body(msgspec.Struct, kw_only=True, rename="camel"):
@@ -166,6 +173,8 @@ def error_body(message: str, error_data: bytes | None, log_lines: str, format: F
 def _formatted(value: bytes, format: Format) -> bytes:
     if format == "convex_encoded_json":
         return value
+    if format == "pointed_json":
+        return encode(decode(value))  # Every number is read as a float, and floats are written with a point.
     if format == "export_json":
         return export_json(decode(value))
     # Without a `$`, there is nothing in it that the two forms write differently.

@@ -50,6 +50,7 @@ class Request:
     __slots__ = (
         "_receive",
         "authorization",
+        "client",
         "content_length",
         "content_type",
         "idempotency_key",
@@ -66,6 +67,7 @@ class Request:
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
         self.authorization: bytes | None = None
+        self.client: bytes = b""
         self.content_length: bytes | None = None
         self.content_type: bytes = b""
         self.idempotency_key: bytes | None = None
@@ -76,6 +78,8 @@ class Request:
                 self.content_type = value
             elif name == b"content-length":
                 self.content_length = value
+            elif name == b"convex-client":
+                self.client = value
             elif name == b"authorization":
                 self.authorization = value
             elif name == b"origin":

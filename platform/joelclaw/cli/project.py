@@ -69,8 +69,11 @@ async def _load_manifest(config: Config) -> Manifest:
     from joelclaw.engine.isolate_process import IsolateProcess
     from joelclaw.isolate.messages import Load
 
-    # What the app prints while it is imported is no answer of ours.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # What the app prints while it is imported is no answer of ours; it is passed on as it comes.
+    structlog.configure(
+        processors=[lambda _logger, _method, event: str(event["event"])],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     # An actor's, because it is the one that opens no database.
     isolate = await IsolateProcess.spawn("actor")
     try:

@@ -207,16 +207,16 @@ class KeywordCheck:
             self._check_index(call, source)
         elif isinstance(source, type) and issubclass(source, Table):
             for keyword in _names(call):
-                reason = f"query({source.__name__}) takes no bounds, and {keyword.arg!r} is one"
-                self._report(keyword, source.__name__, reason, "name an index")
+                subject = f"query({source.__name__})"
+                self._report(
+                    keyword, subject, f"{subject} takes no bounds, and {keyword.arg!r} is one", "name an index"
+                )
         elif source is _NOT_FOUND and isinstance(call.args[0], ast.Attribute):
             owner, name = self._static(call.args[0].value, bindings), call.args[0].attr
             if isinstance(owner, type) and owner in self._tables:
                 known = list(self._tables[owner].indexes)
-                subject = f"{owner.__name__}.{name}"
-                self._report(
-                    call.args[0], subject, f"{owner.__name__} has no index {name!r}", did_you_mean(name, known)
-                )
+                reason = f"{owner.__name__} has no index {name!r}"
+                self._report(call.args[0], owner.__name__, reason, did_you_mean(name, known))
 
     def _check_index(self, call: ast.Call, index: Index[Any]) -> None:
         info = self._tables.get(index.table)
@@ -251,7 +251,7 @@ class KeywordCheck:
         for field in fields:
             if field not in names:
                 self._report(
-                    call, subject, f"{subject} has the field {field!r}, and it is not given", f"write {field}="
+                    call, subject, f"{subject} has the field {field!r}, and it is not given", f"write {field}=..."
                 )
 
     def _check_patch(self, call: ast.Call, table: Any) -> None:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from inspect import Parameter
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from msgspec import NODEFAULT
 
@@ -53,19 +53,24 @@ class Source:
 
     def __init__(self, file: str, tree: ast.Module) -> None:
         self.file = file
-        self._functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        self._definitions = [node for node in ast.walk(tree) if isinstance(node, kinds)]
 
     def place_of(self, fn: Callable[..., Any], parameter: str | None = None) -> Place:
         """The line of a function's `def`, or of one of its parameters."""
         first = fn.__code__.co_firstlineno if isinstance(fn, FunctionType) else 1
         # The first line is a decorator's; the `def` is the nearest of this name below.
-        below = [node for node in self._functions if node.name == fn.__name__ and node.lineno >= first]
+        name = getattr(fn, "__name__", "")
+        below = [node for node in self._definitions if node.name == name and node.lineno >= first]
         node = min(below, key=lambda node: node.lineno, default=None)
         if node is None:
             return Place(self.file, first)
-        everything = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg)
-        lines = [argument.lineno for argument in everything if argument is not None and argument.arg == parameter]
+        lines = [argument.lineno for argument in ast.walk(node) if _is_parameter(argument, parameter)]
         return Place(self.file, lines[0] if lines else node.lineno)
+
+
+def _is_parameter(node: ast.AST, name: str | None) -> TypeGuard[ast.arg]:
+    return isinstance(node, ast.arg) and node.arg == name
 
 
 class SignatureReader:

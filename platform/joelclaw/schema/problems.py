@@ -29,5 +29,6 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, order=True):
     advice: str = ""
 
     def __str__(self) -> str:
-        advice = f"; {self.advice}" if self.advice else ""
-        return f"{self.place}: {self.name}: {self.reason}{advice}"
+        # A reason that is a whole sentence has its subject already.
+        sentence = self.reason if self.reason.startswith(self.name) else f"{self.name}: {self.reason}"
+        return f"{self.place}: {sentence}; {self.advice}" if self.advice else f"{self.place}: {sentence}"

@@ -17,7 +17,7 @@ first looks at it: msgspec reads them once and remembers.
 """
 
 from inspect import get_annotations
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, TypeGuard, Union
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -85,7 +85,7 @@ def carrier_of(kind: Kind) -> Any:
         case RecordKind() if _is_plain_text(kind.key):
             name = Annotated[str, Meta(pattern=_FIELD_NAME)]
             return Annotated[dict[name, carrier_of(kind.item)], _width(kind.limits, OBJECT_FIELDS_MAX)]  # type: ignore[misc]
-        case ObjectKind():
+        case ObjectKind() if kind.tag is None:
             return _class_carrier(kind)
         case UnionKind() if _told_apart(kind.members):
             return _union(kind.members)
@@ -120,7 +120,14 @@ def _is_plain_text(kind: Kind) -> bool:
 
 
 def _union(members: tuple[Kind, ...]) -> Any:
-    return Union[tuple(carrier_of(member) for member in members)]  # noqa: UP007 (made of what is known only now)
+    # A tagged object by itself is a hole: where there is no choice msgspec lets the tag be missing.
+    choice = sum(_is_tagged(member) for member in members) > 1
+    carriers = [_class_carrier(member) if choice and _is_tagged(member) else carrier_of(member) for member in members]
+    return Union[tuple(carriers)]  # noqa: UP007 (made of what is known only now)
+
+
+def _is_tagged(kind: Kind) -> TypeGuard[ObjectKind]:
+    return isinstance(kind, ObjectKind) and kind.tag is not None
 
 
 _ONCE = frozenset({"boolean", "number", "text", "array", "object"})
@@ -137,12 +144,13 @@ def _told_apart(members: tuple[Kind, ...]) -> bool:
     families = [family for member in members if (family := _family(member)) != "null"]
     if len(families) == 1:
         return True
-    tag_fields = {member.tag[0] for member in members if isinstance(member, ObjectKind) and member.tag is not None}
+    tag_fields = [member.tag[0] for member in members if isinstance(member, ObjectKind) and member.tag is not None]
     return (
         None not in families
         and all(families.count(family) == 1 for family in families if family in _ONCE)
         and not any(_NOT_BESIDE[family] & set(families) for family in families if family in _NOT_BESIDE)
-        and len(tag_fields) <= 1
+        and len(tag_fields) != 1
+        and len(set(tag_fields)) <= 1
     )
 
 
@@ -158,7 +166,8 @@ def _family(kind: Kind) -> str | None:
         case IdKind():
             return "id"
         case StringKind():
-            return "text"
+            # msgspec 0.22 mixes up what it keeps of a pattern and of a list in one union, and crashes freeing them.
+            return "text" if kind.limits.pattern is None else None
         case LiteralKind(value=str()):
             return "text literal"
         case LiteralKind(value=int()) if not isinstance(kind.value, bool):

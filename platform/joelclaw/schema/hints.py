@@ -209,7 +209,7 @@ def _union(members: list[Kind]) -> Kind:
         flat.extend(member.members if isinstance(member, UnionKind) else [member])
     if any(isinstance(member, AnyKind) for member in flat):
         return AnyKind()
-    if any(isinstance(member, NumberKind) and not member.whole for member in flat):
+    if any(isinstance(member, NumberKind) and not member.whole and member.limits == Meta() for member in flat):
         # On the wire there is one number. `int | float` means float, as it does to type checkers.
         flat = [member for member in flat if not isinstance(member, NumberKind) or not member.whole]
     different: list[Kind] = []

@@ -104,14 +104,15 @@ def _through_the_wire(kind: Kind) -> ValueKey:
     return key
 
 
-def _finder(steps: Sequence[str], through_union: bool) -> Callable[[Any], Any]:
+def _finder(steps: Sequence[Field], through_union: bool) -> Callable[[Any], Any]:
     """The value at the end of a path; UNSET where something on the way is absent, null, or lacks the field."""
+    names = [step.python_name for step in steps]
     if not through_union:
-        return _finder_in_objects(attrgetter(".".join(steps)))
+        return _finder_in_objects(attrgetter(".".join(names)))
 
     def found(document: Any) -> Any:
         value = document
-        for step in steps:
+        for step in names:
             # A str among the members has attributes, too.
             known = isinstance(value, Struct) and step in value.__struct_fields__
             value = getattr(value, step) if known else UNSET
@@ -140,8 +141,14 @@ class FieldPlan:
         self.steps = tuple(steps)
         self.kind = kind
         self.key = value_key_of(kind)
-        names = [step.python_name for step in steps]
-        self.find = attrgetter(names[0]) if len(steps) == 1 else _finder(names, through_union)
+        """For what a query compares with, which may be anything that `could_be` lets through."""
+
+        always_there = not any(step.absent for step in steps) and all(
+            isinstance(step.kind, ObjectKind) for step in steps[:-1]
+        )
+        self.find = attrgetter(self.python_path) if always_there else _finder(steps, through_union)
+        self.document_key = _KEYS.get(type(kind), self.key) if always_there else self.key
+        """For what `find` finds in a document that was checked."""
 
     @property
     def python_path(self) -> str:

@@ -147,8 +147,10 @@ class NumberKind(Kind):
     def encode(self, value: Any, path: str, tables: TableNumbers | None, /) -> Any:
         if isinstance(value, dict):
             self.refuse(value, path)
+        if isinstance(value, Int64):
+            value = int(value)
         number = self.decode(value, path, tables)
-        if not self.whole and number != value == value:
+        if isinstance(value, int) and number != value:
             self.refuse(value, path, "A float cannot hold this integer exactly; use Int64.")
         return encode_special_float(number) if isinstance(number, float) and is_special_float(number) else number
 

@@ -107,7 +107,7 @@ class TableInfo(Generic[D]):
             self._comparable[name] = (*info.fields, _CREATION_TIME_PLAN)
         self._layout: TableLayout | None = None
         self._numbered: dict[str | None, IndexLayout] = {}
-        self._plans: list[tuple[int, bool, tuple[FieldPlan, ...]]] = []
+        self._plans: list[tuple[int, bool, list[tuple[Callable[[Any], Any], Callable[[Any], bytes]]]]] = []
 
     # -- documents
 
@@ -180,8 +180,8 @@ class TableInfo(Generic[D]):
         for number, unique, plans in self._plans:
             key = b""
             borders = [0]
-            for plan in plans:
-                part = plan.key(plan.find(document))
+            for find, key_of_value in plans:
+                part = key_of_value(find(document))
                 if unique and part == UNDEFINED_KEY:
                     break
                 key += part
@@ -257,7 +257,8 @@ class TableInfo(Generic[D]):
         for info in self.indexes.values():
             if info.name in numbered:
                 index = self._numbered[info.python_name] = numbered[info.name]
-                self._plans.append((index.number, info.unique, info.fields))
+                plans = [(plan.find, plan.document_key) for plan in info.fields]
+                self._plans.append((index.number, info.unique, plans))
         self._layout = layout
 
 

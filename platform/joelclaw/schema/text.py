@@ -137,7 +137,7 @@ def _float_text(number: float) -> str:
 
 def _special_text(fields: dict[str, Any]) -> str | None:
     """An object that is a `$` form, by what it stands for; None for any other."""
-    if len(fields) != 1 or not next(iter(fields)).startswith("$"):
+    if len(fields) != 1 or not str(next(iter(fields))).startswith("$"):
         return None
     try:
         value = from_json(fields)

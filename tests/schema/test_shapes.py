@@ -1,0 +1,203 @@
+"""`joelclaw.schema.shapes`: the C path means what the kinds say."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar, Union
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
+
+from joelclaw.errors import ValueRefused
+from joelclaw.schema.hints import Scope
+from joelclaw.schema.marks import Id
+from joelclaw.schema.shapes import Shape, shape_of
+from joelclaw.schema.structs import Object
+from joelclaw.values import wire
+from joelclaw.values.int64 import Int64
+from tests.schema.strategies import SCALARS, STRANGERS, TABLES, Room, Typed, User, id_of, spoilt, types
+
+T = TypeVar("T")
+
+
+class TextPart(Object):
+    kind: Literal["text"]
+    body: str
+
+
+class ImagePart(Object):
+    kind: Literal["image"]
+    width: int
+
+
+class Circle(Object, tag_field="tag", tag="circle"):
+    radius: float
+
+
+class Square(Object, tag_field="tag", tag="square"):
+    side: int | UnsetType = UNSET
+
+
+MORE_HINTS: list[Any] = [
+    *(int | float, int | str | bool | None, str | Id[User], Literal["me"] | Id[User]),
+    *(Int64 | int, Int64 | float | None, bytes | str, float | dict[str, int], list[int] | str | dict[str, float]),
+    *(list[int] | list[str], list[Id[User]] | list[Id[Room]], dict[Id[User], int], dict[str, Id[User]] | Id[Room]),
+    *(TextPart, TextPart | ImagePart, TextPart | str | None, TextPart | dict[str, int], Circle, Circle | Square | None),
+    *(Circle | TextPart, User, User | Room, User | None, Literal[True], Literal[False] | int, Literal[0, "0"]),
+]
+
+SCOPE = Scope(__name__, globals())
+
+
+def shape(hint: Any, tables: dict[str, int] | None = TABLES) -> Shape:
+    return shape_of(hint, SCOPE, tables)
+
+
+class Slowly:
+    """The same type without its C path."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.kind = shape.kind
+        self.tables = shape.tables
+
+    def decode(self, raw: bytes) -> Any:
+        return self.kind.decode(msgspec.json.decode(raw), "", self.tables)
+
+    def encode(self, value: Any) -> bytes:
+        return msgspec.json.encode(self.kind.encode(value, "", self.tables))
+
+
+def outcome(call: Callable[[Any], Any], argument: Any) -> str:
+    """What came of a call, as text: a value with the types of everything in it, or the refusal."""
+    try:
+        return repr(call(argument))
+    except ValueRefused as error:
+        return f"refused: {error}"
+
+
+def assert_decodes_alike(shape: Shape, raw: bytes) -> None:
+    assert outcome(shape.decode, raw) == outcome(Slowly(shape).decode, raw)
+
+
+def assert_encodes_alike(shape: Shape, value: Any) -> None:
+    """The same JSON, but for the spelling of whole numbers; or the same refusal."""
+    expected = outcome(Slowly(shape).encode, value)
+    if expected.startswith("refused"):
+        assert outcome(shape.encode, value) == expected
+        return
+    raw = Slowly(shape).encode(value)
+    assert wire.canonical(shape.encode(value)) == wire.canonical(raw)
+    assert repr(shape.decode(shape.encode(value))) == repr(shape.decode(raw))
+
+
+# -- every type against everything
+
+
+class Holder(Object, Generic[T]):
+    plain: T
+    two_words: T | None = None
+
+
+HINTS = [*(typed.hint for typed in SCALARS), *MORE_HINTS]
+
+TEXTS = [
+    *(b"null", b"true", b"false", b"0", b"-0", b"-0.0", b"1", b"1.0", b"1.5", b"5", b"10", b"9007199254740993"),
+    *(b"1e2", b"1e400", b"1" + b"0" * 400, b"9007199254740992", b"-9007199254740993.0", b"NaN", b"Infinity"),
+    *(b'""', b'"a"', b'"b"', b'"abc"', b'"1"', b'"-0.0"', b'"x\\u0000y"', b'"\\ud800"', b'"aGk="', b'"\xff"'),
+    *(b'{"$integer":"BQAAAAAAAAA="}', b'{"$integer":"BQ=="}', b'{"$float":"AAAAAAAA+H8="}'),
+    *(b'{"$float":"AAAAAAAAAIA="}', b'{"$float":"AAAAAAAA8D8="}', b'{"$bytes":"aGk="}', b'{"$bytes":"?"}'),
+    *(b'{"$set":[]}', b'{"$integer":"BQAAAAAAAAA=","a":1}', b"[", b"", b"[]x", b"[" * 3000),
+    *(b"[]", b"[1]", b"[null]", b'["a"]', b"[[]]", b"[" + b"1," * 8192 + b"1]"),
+    *(b"{}", b'{"a":1}', b'{"a":1,"a":"b"}', b'{"":1}', b'{"_x":1}', '{"na\u00efve":1}'.encode()),
+    *(b'{"plain":1}', b'{"plain":"a"}', b'{"kind":"text","body":"x"}', b'{"kind":"image","width":3.0}'),
+    *(b'{"tag":"circle","radius":1}', b'{"tag":"square","side":1}', b'{"radius":1}', b'{"tag":"x"}'),
+    *(f'"{id_of(table)}"'.encode() for table in TABLES),
+    f'"{id_of("users")[:-1]}0"'.encode(),
+]
+
+
+def around(hint: Any) -> list[Any]:
+    """A hint by itself, and where it is inside of something."""
+    nullable = hint | None if hint is not None else hint
+    return [
+        hint,
+        nullable,
+        list[hint],
+        dict[str, hint],
+        Holder[hint],
+        list[Holder[nullable]],
+        Union[hint, int, list[str]],
+    ]
+
+
+@pytest.mark.parametrize("hint", HINTS, ids=str)
+def test_every_type_decodes_every_text_as_the_kinds_do(hint: Any) -> None:
+    """Right, nearly right and broken JSON, bare and nested: the C path never makes anything else of it."""
+    wrap = [b"%s", b"%s", b"[%s]", b'{"k":%s}', b'{"plain":%s}', b'[{"plain":%s,"twoWords":null}]', b"%s"]
+    for outer, form in zip(around(hint), wrap, strict=True):
+        tested = shape(outer)
+        for text in TEXTS:
+            raw = form.replace(b"%s", text)
+            try:
+                msgspec.json.decode(raw)
+            except (ValueError, RecursionError):
+                with pytest.raises(ValueRefused, match="not JSON"):
+                    tested.decode(raw)
+            else:
+                assert_decodes_alike(tested, raw)
+
+
+@pytest.mark.parametrize("hint", HINTS, ids=str)
+def test_every_type_encodes_everything_as_the_kinds_do(hint: Any) -> None:
+    """Whatever object an app hands in, bare and nested: the C path writes what the kinds write, or refuses it."""
+    wraps: list[Callable[[Any], Any]] = [
+        lambda value: value,
+        lambda value: value,
+        lambda value: [value],
+        lambda value: {"k": value},
+        lambda value: Holder(plain=value),
+        lambda value: [Holder(plain=None, two_words=value)],
+        lambda value: value,
+    ]
+    for outer, wrap in zip(around(hint), wraps, strict=True):
+        tested = shape(outer)
+        for stranger in STRANGERS:
+            assert_encodes_alike(tested, wrap(stranger))
+
+
+# -- any type, any value
+
+
+@settings(max_examples=300)
+@given(types, st.data())
+def test_values_survive_the_wire(typed: Typed, data: st.DataObject) -> None:
+    """What fits a type is wire JSON of it; what it decodes to stays what it is, types included."""
+    tested = shape(typed.hint)
+
+    raw = tested.encode(data.draw(typed.values))
+
+    wire.decode(raw)
+    assert_decodes_alike(tested, raw)
+    # Not the value itself: `{}` may be an object with defaults or an empty dict, and the first that takes it has it.
+    value = tested.decode(raw)
+    assert repr(tested.decode(tested.encode(value))) == repr(value)
+
+
+@settings(max_examples=300)
+@given(types, types, st.data())
+def test_decoding_in_c_is_decoding_slowly(typed: Typed, other: Typed, data: st.DataObject) -> None:
+    """JSON of this type, of another or of none decodes to the same value, or is refused in the same words."""
+    value = data.draw(st.one_of(typed.values, spoilt(typed.values), other.values))
+    try:
+        raw = shape(Any).encode(value)
+    except ValueRefused:
+        return
+    assert_decodes_alike(shape(typed.hint), raw)
+
+
+@settings(max_examples=300)
+@given(types, st.data())
+def test_encoding_in_c_is_encoding_slowly(typed: Typed, data: st.DataObject) -> None:
+    """A value that something was changed in is written as the same JSON, or refused in the same words."""
+    assert_encodes_alike(shape(typed.hint), data.draw(typed.values | spoilt(typed.values)))

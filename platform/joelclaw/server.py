@@ -13,6 +13,7 @@ writes while the peer does not read, on which `sync/socket.py` relies.
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import signal
@@ -163,12 +164,25 @@ async def _serve_api(
     if config.server.admin_key is None:
         await _KeyTable(engine).ensure(config.app.name, host)
     server = ApiServer(uvicorn_config(api), sockets)
+    _calm_the_collector()
     stopping = asyncio.create_task(_stop(stop, server, host))
     host.serving(_url(listener), development=development)
     try:
         await server.serve(sockets=[listener])
     finally:
         stopping.cancel()
+
+
+def _calm_the_collector() -> None:
+    """
+    Let Python look for cycles less often, and never among what is there for good.
+
+    A connection is a hundred objects that live long. With the usual threshold every broadcast
+    walks all of them: 1,000 sockets cost 50 ms of CPU instead of 35.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _stop(stop: asyncio.Event, server: "ApiServer", host: Host) -> None:
@@ -305,6 +319,7 @@ def uvicorn_config(api: Api) -> uvicorn.Config:
         ws_ping_timeout=WEBSOCKET_PONG_S,
         ws_per_message_deflate=False,
         lifespan="off",
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -78,7 +78,7 @@ class Client:
         """What a socket that reads has been sent by now."""
         messages: list[dict[str, Any]] = []
         while self.session.outbox and len(messages) < limit:
-            frame = self.session.outbox.popleft()
+            frame = self.session.outbox.pop(0)
             message = parsed(self.session.text_of(frame))
             self.session.sent(frame)
             messages.append(message)

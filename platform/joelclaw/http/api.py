@@ -126,7 +126,7 @@ class Api:
         """The ASGI app."""
         path = scope["path"] = path_of(scope)
         if scope["type"] == "websocket":
-            await self._connect(path, receive, send)
+            await self._connect(path, scope, receive, send)
             return
         request = Request(scope, receive)
         if request.method == "OPTIONS":
@@ -137,8 +137,9 @@ class Api:
             return
         await respond(send, await self._answer(request), self._cors.headers(request))
 
-    async def _connect(self, path: str, receive: Receive, send: Send) -> None:
+    async def _connect(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if _SYNC_PATH.fullmatch(path):
+            scope["headers"].clear()  # Nobody reads them any more, and they would be kept as long as the connection.
             await self._sockets.serve(receive, send)  # Any version: clients move on without us.
             return
         await receive()

@@ -18,7 +18,6 @@ Elsewhere: `engine/reactor.py` decides when which transition is due; `messages.p
 `wording.py` write frames; `socket.py` has the sockets, tasks and timers.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -137,7 +136,7 @@ class Session:
     """
 
     def __init__(self, engine: SessionEngine, wording: Wording, *, wake: Callable[[], None]) -> None:
-        self.outbox: deque[str | Transition] = deque()
+        self.outbox: list[str | Transition] = []
         self.closing: Close | None = None
         """Set once: no message is received any more, and the socket closes when the outbox is empty."""
 

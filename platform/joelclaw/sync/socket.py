@@ -68,6 +68,34 @@ class SocketEngine(SessionEngine, Protocol):
     async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome: ...
 
 
+class Signal:
+    """
+    An event that one task waits for, and that is over once it was noticed.
+
+    Not `asyncio.Event`, whose queue of waiters is most of what an idle connection would weigh.
+    """
+
+    __slots__ = ("_loop", "_raised", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._raised = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        self._raised = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Return when it was set since the last time."""
+        if not self._raised:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+            self._waiter = None
+        self._raised = False
+
+
 class Sockets:
     """All connections of the sync protocol."""
 
@@ -138,11 +166,11 @@ class Socket:
         self._sockets = sockets
         self._receive = receive
         self._send = send
-        self._something = asyncio.Event()
-        """The outbox has a frame, or the connection shall end."""
-        self._room = asyncio.Event()
-        """A frame was sent, or none will be any more."""
         self._loop = asyncio.get_running_loop()
+        self._something = Signal(self._loop)
+        """The outbox has a frame, or the connection shall end."""
+        self._room = Signal(self._loop)
+        """A frame was sent, or none will be any more."""
         self._timer: asyncio.TimerHandle
         self._last_sent_at = self._loop.time()
         self.session = Session(sockets.engine, sockets.wording, wake=self._something.set)
@@ -173,7 +201,6 @@ class Socket:
     async def _read(self) -> None:
         while True:
             while self.session.congested and self.session.closing is None:
-                self._room.clear()
                 await self._room.wait()
             message = await self._receive()
             if message["type"] != "websocket.receive":
@@ -234,12 +261,11 @@ class Socket:
         session = self.session
         while True:
             while session.outbox:
-                frame = session.outbox.popleft()
+                frame = session.outbox.pop(0)
                 self._last_sent_at = self._loop.time()
                 await self._send({"type": "websocket.send", "text": session.text_of(frame)})
                 session.sent(frame)
                 self._room.set()
             if session.closing is not None:
                 return session.closing
-            self._something.clear()
             await self._something.wait()

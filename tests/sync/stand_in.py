@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from joelclaw.engine.asker import Asker
 from joelclaw.clock import MovableClock
+from joelclaw.engine.asker import Asker
 from joelclaw.engine.reactor import Reactor, Resolved, Response, Round
 from joelclaw.engine.results import QueryKey, Result
 from joelclaw.engine.subscribers import Subscriber

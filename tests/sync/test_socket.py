@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from joelclaw.auth.admin_keys import AdminKeys
-from joelclaw.engine.asker import Asker, asker_of
 from joelclaw.auth.authenticator import Authenticator
+from joelclaw.engine.asker import Asker, asker_of
 from joelclaw.errors import TokenRefused
 from joelclaw.functions.calls import Identity, Outcome, Range
 from joelclaw.sync import socket as socket_module

@@ -168,7 +168,8 @@ def distinct(reads: Iterable[Range]) -> tuple[Range, ...]:
 
 def disturbs(key: IndexKey, read: Range) -> bool:
     """Would a write at this key change what was read there? The plain meaning that `stab` speeds up."""
-    if key.index != read.index or not key.key.startswith(read.prefix):
+    # A border, because the key of "a" begins that of "a\0": they share bytes, not a value.
+    if key.index != read.index or len(read.prefix) not in key.borders or not key.key.startswith(read.prefix):
         return False
     start, end = bounds(read)
     return start <= key.key < end

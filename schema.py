@@ -1,0 +1,75 @@
+"""
+The tables of joelclaw.com: who writes, comments in the margins, chat, and calls that are on.
+"""
+
+from typing import Annotated, Literal
+
+from joelclaw import Id, Meta, Object, Table, index
+
+Name = Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class User(Table):
+    """Somebody who signed in."""
+
+    __table__ = "users"
+    name: Name
+    token_identifier: str
+    avatar_url: str | None = None
+    by_token = index("token_identifier", unique=True)
+
+
+class Anchor(Object):
+    """The words of an article that a comment hangs on."""
+
+    paragraph: str
+    quote: str
+
+
+class Comment(Table):
+    """A note in the margin of an article, or an answer to one."""
+
+    __table__ = "comments"
+    article: str
+    anchor: Anchor
+    author: Id[User] | None = None
+    author_name: Name
+    body: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    reply_to: Id["Comment"] | None = None
+    resolved: bool = False
+    by_article = index("article", "anchor.paragraph")
+    by_thread = index("reply_to")
+
+
+class Room(Table):
+    """A place to talk. `messages` is kept with it, so that nobody has to count."""
+
+    __table__ = "rooms"
+    slug: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")]
+    title: Name
+    messages: int = 0
+    by_slug = index("slug", unique=True)
+
+
+class Message(Table):
+    """Something said in a room."""
+
+    __table__ = "messages"
+    room: Id[Room]
+    author: Id[User] | None = None
+    author_name: Name
+    body: Annotated[str, Meta(min_length=1, max_length=8_000)]
+    by_room = index("room")
+
+
+class CallSession(Table):
+    """A voice call that is on, as long as its heartbeat is fresh."""
+
+    __table__ = "call_sessions"
+    key: Annotated[str, Meta(min_length=1, max_length=100)]
+    title: Name
+    state: Literal["ringing", "talking", "on_hold"] = "ringing"
+    started_at: float
+    heartbeat_at: float
+    by_key = index("key", unique=True)
+    by_heartbeat = index("heartbeat_at")

@@ -155,3 +155,17 @@ def test_a_commit_that_fails_half_way_is_told_as_unknown(file: Backend, prepared
         assert snapshot.timestamp == ts
         assert users.all(snapshot) == [user(1, github=1), user(2)]
     assert b"lost" not in [reply for _, reply in store.replies_after(0)]
+
+
+def test_a_transaction_that_memory_did_not_suffice_for_is_lost_whole(
+    file: Backend, prepared: tuple[SqliteStore, Users]
+) -> None:
+    """SQLite undoes it by itself; no later statement of it commits on its own, and the next transaction can."""
+    store, users = prepared
+    with child(file, "run_out_of_memory") as writer:
+        assert [writer.hear(), writer.hear()] == ["MemoryError", "StoreFailed"]
+        ts = int(writer.hear())
+        writer.kill()
+    with store.read() as snapshot:
+        assert snapshot.timestamp == ts
+        assert users.all(snapshot) == [user(1, github=1), user(3)]

@@ -14,11 +14,10 @@ laid out this way, and what was measured, is in DESIGN.md.
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from math import inf, nextafter
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from joelclaw.clock import Clock
 from joelclaw.errors import DuplicateId, DuplicateKey, LayoutChanged, StoreUnreadable
@@ -29,6 +28,9 @@ from joelclaw.store.sqlite_catalog import Fitting, find_statements, make_ours, r
 from joelclaw.store.sqlite_driver import Driver, Durability
 from joelclaw.store.sqlite_statements import DocumentStatements, IndexStatements
 from joelclaw.values.timestamps import CommitTs
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 LOCK_TIMEOUT_S: Final = 5.0
 
@@ -59,6 +61,8 @@ def open_sqlite(
     path = sqlite_path(url)
     folder = None
     if path is None:
+        import tempfile  # For tests only: isolates need not carry it.
+
         # Not `:memory:`: several connections share that only without snapshots of their own.
         folder = tempfile.TemporaryDirectory(prefix="joelclaw-", ignore_cleanup_errors=True)
         path, durability = os.path.join(folder.name, "memory.db"), "none"
@@ -332,7 +336,7 @@ class SqliteStore:
         path: str,
         connect: Callable[[bool], Driver],
         read_only: bool,
-        folder: "tempfile.TemporaryDirectory[str] | None",
+        folder: "TemporaryDirectory[str] | None",
     ) -> None:
         self.path = path
         self.url = f"sqlite:///{path}"

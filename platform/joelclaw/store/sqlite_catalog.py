@@ -466,7 +466,7 @@ class Fitting:
     def _slices(self, documents: str) -> Iterator[list[tuple[int, bytes, bytes]]]:
         """Row numbers, ids and documents of a table, as many as are examined at once."""
         sql = f"SELECT row, _id, doc FROM {quoted(documents)} WHERE row > ? ORDER BY row LIMIT {EXAMINED_AT_ONCE}"
-        last = -1
+        last = 0
         while rows := self._driver.rows(sql, (last,)):
             yield rows
             last = rows[-1][0]

@@ -3,15 +3,15 @@ One connection to a SQLite file, with our settings and our errors.
 
 Everything that the standard `sqlite3` raises becomes ours here, by its code and never by its
 text. An error inside a transaction poisons it: SQLite undoes some transactions by itself (no
-room, I/O error), and a statement after that would commit on its own.
+room, no memory, I/O error), and a statement after that would commit on its own.
 
 Values come back as bytes, also those of TEXT columns: a document goes from the page into the
 decoder without becoming a `str`.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from joelclaw.errors import (
@@ -72,7 +72,7 @@ class Driver:
         self._failure: BaseException | None = None
         self._changing = False
         # Read-only is `query_only`, not `mode=ro`: the first reader after a crash must be able to recover the log.
-        uri = f"{Path(path).absolute().as_uri()}?mode={'rw' if read_only else 'rwc'}"
+        uri = f"file://{_in_uri(os.path.abspath(path))}?mode={'rw' if read_only else 'rwc'}"
         try:
             self._connection = sqlite3.connect(
                 uri, timeout=lock_timeout_s, isolation_level=None, cached_statements=STATEMENTS_KEPT, uri=True
@@ -105,6 +105,9 @@ class Driver:
             return self._execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise self._failed(error) from error
+        except MemoryError:
+            self._fail_if_undone()
+            raise
 
     def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """
@@ -131,6 +134,9 @@ class Driver:
             raise  # The one error of a statement after which all is well.
         except sqlite3.Error as error:
             raise self._failed(error) from error
+        except MemoryError:
+            self._fail_if_undone()
+            raise
         finally:
             self._changing = False
 
@@ -200,6 +206,11 @@ class Driver:
             self._failure = ours
         return ours
 
+    def _fail_if_undone(self) -> None:
+        """`sqlite3` tells this one error as Python's own. A transaction may survive it, or be gone."""
+        if self._open and not self._connection.in_transaction:
+            self._failure = StoreFailed(self.path, "out of memory")
+
     def _ours(self, error: sqlite3.Error) -> BaseException:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_INTERNAL) & 0xFF
         match code:
@@ -219,3 +230,9 @@ class Driver:
                 # Our statements are fixed: one that does not compile names a table that is gone.
                 return LayoutChanged()
         return StoreFailed(self.path, str(error))
+
+
+def _in_uri(path: str) -> str:
+    for character in "%?#":
+        path = path.replace(character, f"%{ord(character):02x}")
+    return path

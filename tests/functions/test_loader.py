@@ -411,7 +411,8 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
             "@query\ndef a_b(ctx: QueryCtx) -> None: ...\n@query\ndef aB(ctx: QueryCtx) -> None: ...\n",
             [
                 (
-                    "6: comments.aB: is 'comments:aB' on the wire, and so is comments.a_b (app_functions/comments.py:4); "
+                    "6: comments.aB: is 'comments:aB' on the wire, and so is comments.a_b "
+                    "(app_functions/comments.py:4); "
                     "rename one of them, or name it with @query(name=...)"
                 )
             ],

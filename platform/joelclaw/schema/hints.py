@@ -313,7 +313,7 @@ def object_kind(hint: Any, scope: Scope | None = None) -> ObjectKind:
         raise HintRefused(f"{cls.__name__} needs type arguments", f"write {cls.__name__}[X]")
     assert scope is not None or not arguments
     kinds = [kind_of(argument, scope) for argument in arguments] if scope is not None else []
-    key = tuple(repr((kind.validator, getattr(kind, "limits", None))) for kind in kinds)
+    key = tuple(map(_identity, kinds))
     if key in declared.kinds:
         known = declared.kinds[key]
         if known is None:
@@ -329,6 +329,22 @@ def object_kind(hint: Any, scope: Scope | None = None) -> ObjectKind:
         raise
     declared.kinds[key] = made
     return made
+
+
+def _identity(kind: Kind) -> Any:
+    """Equal for kinds that can stand for each other. Classes of one name and shape in two files cannot."""
+    match kind:
+        case ObjectKind():
+            return kind  # There is one for each class and its arguments.
+        case ListKind():
+            inside = [kind.element]
+        case RecordKind():
+            inside = [kind.key, kind.item]
+        case UnionKind():
+            inside = list(kind.members)
+        case _:
+            return type(kind), repr((kind.validator, getattr(kind, "limits", None)))
+    return type(kind), repr(getattr(kind, "limits", None)), tuple(map(_identity, inside))
 
 
 def check_class(cls: Any) -> None:

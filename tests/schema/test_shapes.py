@@ -1,13 +1,13 @@
 """`joelclaw.schema.shapes`: the C path means what the kinds say."""
 
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TypeVar, Union
+from typing import Annotated, Any, Generic, Literal, Optional, TypeVar, Union
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from joelclaw.errors import ValueRefused
 from joelclaw.schema.hints import Scope
@@ -44,6 +44,7 @@ MORE_HINTS: list[Any] = [
     *(Int64 | int, Int64 | float | None, bytes | str, float | dict[str, int], list[int] | str | dict[str, float]),
     *(list[int] | list[str], list[Id[User]] | list[Id[Room]], dict[Id[User], int], dict[str, Id[User]] | Id[Room]),
     *(TextPart, TextPart | ImagePart, TextPart | str | None, TextPart | dict[str, int], Circle, Circle | Square | None),
+    *(Literal["abcde"] | Annotated[str, Meta(max_length=4)], Id[User] | Annotated[str, Meta(max_length=4)]),
     *(Circle | TextPart, User, User | Room, User | None, Literal[True], Literal[False] | int, Literal[0, "0"]),
 ]
 
@@ -119,16 +120,9 @@ TEXTS = [
 
 def around(hint: Any) -> list[Any]:
     """A hint by itself, and where it is inside of something."""
-    nullable = hint | None if hint is not None else hint
-    return [
-        hint,
-        nullable,
-        list[hint],
-        dict[str, hint],
-        Holder[hint],
-        list[Holder[nullable]],
-        Union[hint, int, list[str]],
-    ]
+    nullable: Any = Optional[hint]  # noqa: UP045 (`None | None` is no type)
+    mixed: Any = Union[hint, int, list[str]]  # noqa: UP007 (nor is `None | int`)
+    return [hint, nullable, list[hint], dict[str, hint], Holder[hint], list[Holder[nullable]], mixed]
 
 
 @pytest.mark.parametrize("hint", HINTS, ids=str)
@@ -201,3 +195,121 @@ def test_decoding_in_c_is_decoding_slowly(typed: Typed, other: Typed, data: st.D
 def test_encoding_in_c_is_encoding_slowly(typed: Typed, data: st.DataObject) -> None:
     """A value that something was changed in is written as the same JSON, or refused in the same words."""
     assert_encodes_alike(shape(typed.hint), data.draw(typed.values | spoilt(typed.values)))
+
+
+# -- what properties reach too seldom
+
+
+class Tolerant(Object):
+    note: str
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+def test_a_class_with_its_own_equality_is_checked_all_the_same() -> None:
+    """Reading back proves nothing when everything is equal, so the kinds look at each field."""
+    with pytest.raises(ValueRefused, match="does not match"):
+        shape(Tolerant).encode(Tolerant(note=b"bytes"))  # type: ignore[arg-type]
+
+
+def test_an_id_of_a_table_that_is_not_there_is_refused() -> None:
+    """No text is an id of a table that the database does not have, least of all text that is no id."""
+    nobody = shape(Id[User], {"rooms": 10_002})
+
+    for text in (id_of("users"), "junk"):
+        with pytest.raises(ValueRefused):
+            nobody.decode(msgspec.json.encode(text))
+        with pytest.raises(ValueRefused):
+            nobody.encode(text)
+
+
+def test_tables_may_be_numbered_later() -> None:
+    """A shape holds on to the mapping it was given: numbers that are filled in afterwards count."""
+    tables: dict[str, int] = {}
+    tested = shape(Id[User], tables)
+    with pytest.raises(ValueRefused):
+        tested.encode(id_of("users"))
+
+    tables.update(TABLES)
+
+    assert tested.decode(tested.encode(id_of("users"))) == id_of("users")
+
+
+def test_a_document_that_was_never_inserted_is_no_result() -> None:
+    """Clients are promised an id and a creation time, so a result without them is refused."""
+    user: Any = User(name="Ada")
+    with pytest.raises(ValueRefused, match="`_id`"):
+        shape(User).encode(user)
+    user.id = id_of("users")
+    with pytest.raises(ValueRefused, match="`_creationTime`"):
+        shape(User).encode(user)
+    user.creation_time = 5.0
+
+    assert shape(User).encode(user) == b'{"_id":"%s","_creationTime":5.0,"name":"Ada"}' % id_of("users").encode()
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+def test_any_may_nest_as_deep_as_a_value_may() -> None:
+    """What is around an `Any` counts: 64 arrays and objects inside each other, not one more."""
+    tested = shape(list[Any])
+    assert tested.encode(tested.decode(nested(64))) == nested(64)
+
+    with pytest.raises(ValueRefused, match="too nested"):
+        tested.decode(nested(65))
+    deep: list[Any] = []
+    for _ in range(64):
+        deep = [deep]
+    with pytest.raises(ValueRefused, match="too nested"):
+        tested.encode(deep)
+
+
+def test_a_list_inside_itself_is_refused() -> None:
+    """A value without end is refused like one that is too deep; nothing hangs or crashes."""
+    endless: list[Any] = []
+    endless.append(endless)
+    for hint in (Any, list[Any], list[list[str]]):
+        with pytest.raises(ValueRefused):
+            shape(hint).encode(endless)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    """An object whose comparison raises is no reason to fail otherwise than with a refusal."""
+
+    class Angry:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError
+
+    with pytest.raises(ValueRefused):
+        shape(list[str]).encode([Angry()])
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (list[TextPart], [TextPart(kind="text", body="x")]),
+        (dict[str, int | None], {"a": 1, "b": None}),
+        (Circle | Square, Square(side=1)),
+        (Literal["a", "b"] | None, "a"),
+        (list[Id[User | Room]], [id_of("rooms")]),
+        (Holder[float], Holder(plain=1.5)),
+        (str | int | bool | list[float] | dict[str, str] | None, "x"),
+    ],
+    ids=str,
+)
+def test_the_ordinary_never_goes_the_slow_way(hint: Any, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain types decode and encode plain values in C alone."""
+    tested = shape(hint)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("slow")
+
+    for part in (type(tested.kind), Shape):
+        for name in ("decode", "encode", "_decode_slowly", "_encode_slowly"):
+            if part is not Shape or name.startswith("_"):
+                monkeypatch.setattr(part, name, fail, raising=False)
+
+    assert tested.decode(tested.encode(value)) == value

@@ -12,7 +12,7 @@ documents holds a hundred ids or more, and calling a closure for each took three
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 
 from joelclaw.schema.kinds import (
     CREATION_TIME,
@@ -103,8 +103,12 @@ def _union_condition(kind: UnionKind, value: str, names: dict[str, Any]) -> str 
 
 def _text_condition(kind: UnionKind, value: str) -> str | None:
     tables = [member.table for member in kind.members if isinstance(member, IdKind)]
-    if not tables or any(isinstance(member, StringKind) for member in kind.members):
+    texts = [member for member in kind.members if isinstance(member, StringKind)]
+    if not tables or any(member.limits == Meta() for member in texts):
         return None
+    if texts:
+        # Text that is no such id may still be within the limits of the other member.
+        return f"type({value}) is not str"
     literals = [member.value for member in kind.members if isinstance(member, LiteralKind)]
     numbers = ", ".join(map(_number, tables))
     known = f"{value} in {literals!r} or " if literals else ""

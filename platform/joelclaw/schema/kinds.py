@@ -487,7 +487,7 @@ class ObjectKind(Kind):
             if item is not UNSET:
                 out[field.name] = field.kind.encode(item, path + path_step(field.name), tables)
             elif not field.absent:
-                self._refuse_missing(field.name, out, path)
+                self.refuse_missing(field.name, out, path)
         return out
 
     def check_names(self, obj: dict[str, Any], path: str) -> None:
@@ -497,14 +497,17 @@ class ObjectKind(Kind):
         """
         for name in obj:
             if name not in self._names:
-                self.refuse(obj, path, f"Object contains extra field `{name}` that is not in the validator.")
+                self.refuse_unknown(name, obj, path)
         for field in self.fields:
             if field.name not in obj and not field.optional:
-                self._refuse_missing(field.name, obj, path)
+                self.refuse_missing(field.name, obj, path)
         if self.tag is not None and obj.get(self.tag[0]) != self.tag[1]:
             self.refuse(obj, path)
 
-    def _refuse_missing(self, name: str, obj: dict[str, Any], path: str) -> NoReturn:
+    def refuse_unknown(self, name: str, obj: Any, path: str) -> NoReturn:
+        self.refuse(obj, path, f"Object contains extra field `{name}` that is not in the validator.")
+
+    def refuse_missing(self, name: str, obj: Any, path: str) -> NoReturn:
         self.refuse(
             obj,
             path,

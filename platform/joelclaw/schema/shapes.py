@@ -232,10 +232,12 @@ class ArgumentsShape:
         return self.shape.encode(arguments)
 
     def _refuse(self, keywords: dict[str, Any]) -> NoReturn:
-        """There are keywords too many or too few."""
-        known = {field.python_name: field.name for field in self.kind.fields}
-        self.kind.check_names({known.get(name, name): value for name, value in keywords.items()}, "")
-        raise AssertionError(keywords)
+        """There is a keyword too many or too few."""
+        unknown = [name for name in keywords if name not in self._struct.__struct_fields__]
+        if unknown:
+            self.kind.refuse_unknown(unknown[0], keywords, "")
+        missing = [field for field in self.kind.fields if not field.optional and field.python_name not in keywords]
+        self.kind.refuse_missing(missing[0].name, keywords, "")
 
 
 def _struct_default(field: Field) -> Any:

@@ -6,7 +6,7 @@ are the words of error messages, `v.optional(v.string())` and `{body: "hello"}`,
 who come from Convex know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -29,10 +29,11 @@ from joelclaw.schema.validators import (
     Validator,
 )
 from joelclaw.values.int64 import Int64
-from joelclaw.values.special import is_special_float
-from joelclaw.values.wire import from_json, to_json
+from joelclaw.values.special import BYTES, FLOAT, INTEGER, decode_special, is_special_float
+from joelclaw.values.wire import to_json
 
 VALUE_TEXT_LENGTH_MAX = 400
+VALUE_TEXT_DEPTH_MAX = 8
 
 _NAMES: dict[type, str] = {
     NullType: "null",
@@ -96,35 +97,55 @@ def _field_text(field: FieldSpec) -> str:
 
 
 def value_text(obj: Any) -> str:
-    """Parsed wire JSON as a person would write it: `{at: 1.0, n: 3n}`; long values are cut."""
-    text = _value_text(obj, VALUE_TEXT_LENGTH_MAX)
-    return text if len(text) <= VALUE_TEXT_LENGTH_MAX else f"{text[:VALUE_TEXT_LENGTH_MAX]}..."
+    """Parsed wire JSON as a person would write it: `{at: 1.0, n: 3n}`; long and deep values are cut."""
+    text = ""
+    for piece in _pieces(obj, VALUE_TEXT_DEPTH_MAX):
+        text += piece
+        if len(text) > VALUE_TEXT_LENGTH_MAX:
+            return f"{text[:VALUE_TEXT_LENGTH_MAX]}..."
+    return text
 
 
-def _value_text(obj: Any, room: int) -> str:
-    """`room` bounds the work, not the length: what is beyond it would be cut anyway."""
-    if obj is None:
-        return "null"
-    if isinstance(obj, bool):
-        return "true" if obj else "false"
-    if isinstance(obj, int):
-        return _number_text(obj)
-    if isinstance(obj, float):
-        return _float_text(obj)
-    if isinstance(obj, str):
-        return f'"{obj[:room]}"'
-    if isinstance(obj, list):
-        return f"[{', '.join(_value_text(item, room) for item in obj[:room])}]"
-    if isinstance(obj, dict):
-        return _special_text(obj) or _braced(
-            [(name, _value_text(item, room)) for name, item in list(obj.items())[:room]]
-        )
+def _pieces(obj: Any, room: int) -> Iterator[str]:
+    """The text bit by bit, so that nobody writes out a megabyte to keep a line of it; `room` more levels are shown."""
+    if isinstance(obj, list) and room:
+        yield "["
+        for place, item in enumerate(obj):
+            yield ", " if place else ""
+            yield from _pieces(item, room - 1)
+        yield "]"
+    elif isinstance(obj, dict) and room and not _is_special(obj):
+        yield "{"
+        for place, (name, item) in enumerate(obj.items()):
+            yield f"{', ' if place else ''}{name}: "
+            yield from _pieces(item, room - 1)
+        yield "}"
+    else:
+        yield _scalar_text(obj)
+
+
+def _scalar_text(obj: Any) -> str:
+    match obj:
+        case None:
+            return "null"
+        case bool():
+            return "true" if obj else "false"
+        case int():
+            return _number_text(obj)
+        case float():
+            return _float_text(obj)
+        case str():
+            return f'"{obj[: VALUE_TEXT_LENGTH_MAX + 1]}"'
+        case dict() if _is_special(obj):
+            return _special_text(obj)
+        case list() | dict():
+            return "..."
     return f"<{type(obj).__name__}>"
 
 
 def _number_text(number: int) -> str:
     try:
-        return f"{float(number)!r}"
+        return repr(float(number))
     except OverflowError:
         return f"an integer of {number.bit_length()} bits"
 
@@ -135,17 +156,20 @@ def _float_text(number: float) -> str:
     return repr(number)
 
 
-def _special_text(fields: dict[str, Any]) -> str | None:
-    """An object that is a `$` form, by what it stands for; None for any other."""
-    if len(fields) != 1 or not str(next(iter(fields))).startswith("$"):
-        return None
+def _is_special(fields: dict[str, Any]) -> bool:
+    return len(fields) == 1 and next(iter(fields)) in (INTEGER, FLOAT, BYTES)
+
+
+def _special_text(fields: dict[str, Any]) -> str:
+    """A `$` form by what it stands for; a broken one as it is."""
+    [(name, payload)] = fields.items()
     try:
-        value = from_json(fields)
+        value = decode_special(name, payload)
     except BadValue:
-        return None
-    if isinstance(value, Int64):
-        return f"{value}n"
-    return _float_text(value) if isinstance(value, float) else f"<{len(value)} bytes>"  # type: ignore[arg-type]
+        return f"{{{name}: {payload!r:.80}}}"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return f"{value}n" if isinstance(value, Int64) else _float_text(value)
 
 
 def _braced(fields: list[tuple[str, str]]) -> str:

@@ -148,6 +148,13 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
         open_sqlite(f"sqlite:///{tmp_path}")
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file stands where the database's folder should be."""
+    (tmp_path / "data").touch()
+    with pytest.raises(StoreUnreadable, match="no folder to be in"):
+        open_sqlite(f"sqlite:///{tmp_path}/data/joelclaw.db")
+
+
 def test_a_store_that_reads_cannot_write(file: Backend) -> None:
     """Readers run user code: the connection itself refuses to write, not only the store."""
     file.open()

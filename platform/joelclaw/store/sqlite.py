@@ -14,6 +14,7 @@ laid out this way, and what was measured, is in DESIGN.md.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import inf, nextafter
 from types import TracebackType
@@ -67,7 +68,7 @@ def open_sqlite(
         folder = tempfile.TemporaryDirectory(prefix="joelclaw-", ignore_cleanup_errors=True)
         path, durability = os.path.join(folder.name, "memory.db"), "none"
     elif not read_only:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        _make_folder(path)
 
     def connect(read_only: bool) -> Driver:
         return Driver(
@@ -92,7 +93,14 @@ def sqlite_path(url: str) -> str | None:
     return path[1:] or None
 
 
-class _View:
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    except OSError as error:
+        raise StoreUnreadable(path, f"has no folder to be in: {error.strerror}") from error
+
+
+class _View(ABC):
     """Documents as one connection sees them now: a snapshot, or a transaction."""
 
     def __init__(self, store: "SqliteStore", driver: Driver, timestamp: CommitTs) -> None:
@@ -145,8 +153,8 @@ class _View:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
     def _index(self, number: int) -> IndexStatements:
         try:
@@ -359,13 +367,11 @@ class SqliteStore:
         """The writing connection; makes the file's own tables when it is opened."""
         assert not self._read_only, "this store was opened for reading"
         if self._writer is None:
-            writer = self._open(read_only=False)
-            make_ours(writer)
-            self._writer = writer
+            self._writer = self._open(read_only=False)
         return self._writer
 
     def read(self) -> SqliteSnapshot:
-        driver = self.idle_readers.pop() if self.idle_readers else self._open_reader()
+        driver = self.idle_readers.pop() if self.idle_readers else self._open(read_only=True)
         driver.begin(write=False)
         try:
             [(ts,)] = driver.rows('SELECT commit_ts FROM "joelclaw.meta"')
@@ -445,14 +451,14 @@ class SqliteStore:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def _open_reader(self) -> Driver:
-        driver = self._open(read_only=True)
-        require_ours(driver)
-        return driver
-
     def _open(self, *, read_only: bool) -> Driver:
         driver = self._connect(read_only)
+        try:
+            (require_ours if read_only else make_ours)(driver)
+        except BaseException:
+            driver.close()
+            raise
         if self._expired is not None:
             driver.ask_during_reads(self._expired)
-        self.drivers.append(driver)
+        self._drivers.append(driver)
         return driver

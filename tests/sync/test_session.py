@@ -1,6 +1,7 @@
 """`joelclaw.sync.session`: messages in, effects and frames out. No socket, no process."""
 
 import hashlib
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -854,3 +855,81 @@ def test_a_lost_connection_is_forgotten(engine: StandInEngine) -> None:
     assert engine.runs == []
     assert engine.reactor.subscribers == set()
     assert client.take() == []
+
+
+# -- all of it, at random
+
+
+@pytest.mark.parametrize("round_", range(20))
+def test_pitfall_1_versions_fit_and_every_call_is_answered(round_: int) -> None:
+    """
+    Random sessions: every transition begins where the last one ended, time never goes back,
+    every mutation is answered once with a transition at or past it behind, and what each
+    query was told last is what it answers at the end. The seed is printed.
+    """
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    engine = StandInEngine()
+    state = [0, 0]
+    for number in range(2):
+        engine.answer(f"q:{number}", lambda _, n=number: Outcome(value=b"%d" % state[n], reads=[Range(n, b"")]))
+    engine.declare("mutation", "m:send")
+    client = Client(engine)
+    client.connect()
+    heard: list[dict[str, Any]] = []
+    subscribed: dict[int, int] = {}
+    identity = asked = 0
+    for step in range(150):
+        match rng.choice(["subscribe", "unsubscribe", "mutate", "commit", "commit", "read", "take", "identify"]):
+            case "subscribe":
+                subscribed[step] = rng.randrange(2)
+                client.subscribe(step, f"q:{subscribed[step]}")
+            case "unsubscribe" if subscribed:
+                query_id = rng.choice(list(subscribed))
+                del subscribed[query_id]
+                client.unsubscribe(query_id)
+            case "mutate":
+                client.mutate(asked)
+                asked += 1
+            case "commit":
+                index = rng.choice([None, 0, 1])
+                if index is not None:
+                    state[index] += 1
+                if client.engine.queued and rng.random() < 0.2:
+                    engine.fail(boom())
+                else:
+                    engine.commit(touched=index)
+            case "read":
+                engine.read()
+            case "take":
+                heard += client.take(rng.randrange(3))
+            case "identify":
+                client.authenticate(identity)
+                client.session.verified(user(rng.choice(["ann", "bob"])))
+                identity += 1
+    while engine.queued:
+        engine.commit()
+    for _ in range(3):
+        heard += client.settle()
+
+    told: dict[int, int] = {}
+    unshown: dict[int, int] = {}
+    answered: list[int] = []
+    for message in heard:
+        if message["type"] == "MutationResponse":
+            answered.append(message["requestId"])
+            unshown[message["requestId"]] = decode_ts(message["ts"]) if message["success"] else 0
+            continue
+        shown = decode_ts(message["endVersion"]["ts"])
+        unshown = {request: ts for request, ts in unshown.items() if ts > shown}
+        for modification in message["modifications"]:
+            if modification["type"] == "QueryUpdated":
+                told[modification["queryId"]] = modification["value"]
+            else:
+                told.pop(modification["queryId"], None)
+    assert sorted(answered) == list(range(asked))
+    assert unshown == {}
+    assert told == {query_id: state[number] for query_id, number in subscribed.items()}
+    assert client.version["identity"] == identity
+    assert client.session.closing is None

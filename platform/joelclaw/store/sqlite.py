@@ -358,7 +358,7 @@ class SqliteStore:
         self._connect = connect
         self._read_only = read_only
         self._folder = folder
-        self.drivers: list[Driver] = []
+        self._drivers: list[Driver] = []
         self._writer: Driver | None = None
         self._layout_version: int | None = None
         self._expired: Callable[[], bool] | None = None
@@ -426,7 +426,7 @@ class SqliteStore:
 
     def interruptible(self, expired: Callable[[], bool]) -> None:
         self._expired = expired
-        for driver in self.drivers:
+        for driver in self._drivers:
             driver.ask_during_reads(expired)
 
     def checkpoint(self) -> int:
@@ -444,9 +444,9 @@ class SqliteStore:
         if self.open_transaction is not None:
             self.open_transaction.rollback()
         # The writer last: whoever is last copies the log into the database and removes it.
-        for driver in sorted(self.drivers, key=lambda driver: driver is self._writer):
+        for driver in sorted(self._drivers, key=lambda driver: driver is self._writer):
             driver.close()
-        self.drivers.clear()
+        self._drivers.clear()
         self.idle_readers.clear()
         if self._folder is not None:
             self._folder.cleanup()

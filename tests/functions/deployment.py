@@ -135,7 +135,7 @@ def value_of(outcome: Outcome) -> Any:
     return wire.decode(outcome.value)
 
 
-def person(name: str, **claims: Any) -> Identity:
+def person(name: str, /, **claims: Any) -> Identity:
     return Identity("https://issuer", name, f"https://issuer|{name}", claims)
 
 

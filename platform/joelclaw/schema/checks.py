@@ -11,7 +11,7 @@ from typing import Any
 
 from joelclaw.errors import HintRefused
 from joelclaw.schema.hints import SYSTEM_FIELDS, check_class, is_table, object_kind
-from joelclaw.schema.keys import field_plan
+from joelclaw.schema.keys import field_plan, objects_in
 from joelclaw.schema.kinds import ObjectKind
 from joelclaw.schema.naming import naming_of
 from joelclaw.schema.problems import Problem
@@ -129,9 +129,14 @@ def _check_index(declared: Declaration, name: str, fields: tuple[str, ...], kind
 
 
 def _is_wrong_itself(kind: ObjectKind, path: str) -> bool:
-    """The field exists, and was reported already."""
-    name = path.split(".")[0]
-    return name in kind.cls.__struct_fields__ and all(field.python_name != name for field in kind.fields)
+    """A field on the way exists, and was left out of its kind because it is wrong: that was reported already."""
+    inside = [kind]
+    for name in path.split("."):
+        fields = [field for candidate in inside for field in candidate.fields if field.python_name == name]
+        if not fields:
+            return any(name in candidate.cls.__struct_fields__ for candidate in inside)
+        inside = [member for field in fields for member in objects_in(field.kind)]
+    return False
 
 
 def _check_names_differ(tables: list[Any]) -> None:

@@ -188,16 +188,21 @@ def field_plan(kind: ObjectKind, path: str) -> FieldPlan:
             raise HintRefused(_unknown(path, depth, name), did_you_mean(name, known))
         through_union = through_union or len(inside) > 1
         steps.append(found[0])
-        kinds = [member for field in found for member in _members(field.kind)]
-        through_union = through_union or (len(kinds) > 1 and depth < path.count("."))
-        inside = [member for member in kinds if isinstance(member, ObjectKind)]
+        inside = [member for field in found for member in objects_in(field.kind)]
+        through_union = through_union or any(_is_mixed(field.kind) for field in found if depth < path.count("."))
     values = [field.kind for field in found]
     return FieldPlan(steps, values[0] if len(values) == 1 else UnionKind(values), through_union)
 
 
-def _members(kind: Kind) -> list[Kind]:
+def objects_in(kind: Kind) -> list[ObjectKind]:
+    """The objects that a value of this kind may be, and a path may lead into."""
     members = kind.members if isinstance(kind, UnionKind) else (kind,)
-    return [member for member in members if not isinstance(member, NullKind)]
+    return [member for member in members if isinstance(member, ObjectKind)]
+
+
+def _is_mixed(kind: Kind) -> bool:
+    members = kind.members if isinstance(kind, UnionKind) else (kind,)
+    return len([member for member in members if not isinstance(member, NullKind)]) > 1
 
 
 def _unknown(path: str, depth: int, name: str) -> str:

@@ -21,8 +21,8 @@ class ClassSource:
         self._statement = _find_class(place.file, place.line, name)
 
     def place_of(self, name: str) -> Place:
-        """Where the class says `name: ...` or `name = ...`; the class statement itself when it says neither."""
-        for statement in self._body():
+        """Where the class last says `name: ...` or `name = ...`; the class statement itself when it says neither."""
+        for statement in reversed(self._body()):
             if name in _targets(statement):
                 return Place(self.place.file, statement.lineno)
         return self.place

@@ -191,15 +191,16 @@ def test_a_cursor_belongs_to_its_query(chat: Deployment) -> None:
     cursor = page(chat, options(1))["continueCursor"]
     assert numbers(page(chat, options(1, cursor))) == [2]
     changed = ("B" if cursor[5] != "B" else "C").join((cursor[:5], cursor[6:]))
-    for wrong in (
-        lambda: page(chat, options(1, cursor), "chat:other"),
-        lambda: page(chat, options(1, cursor), room="b"),
-        lambda: page(chat, options(1, cursor), desc=True),
-        lambda: page(chat, options(1, changed)),
-        lambda: page(chat, options(1, endCursor=changed)),
-    ):
+    wrong: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (options(1, cursor), {"path": "chat:other"}),
+        (options(1, cursor), {"room": "b"}),
+        (options(1, cursor), {"desc": True}),
+        (options(1, changed), {}),
+        (options(1, endCursor=changed), {}),
+    ]
+    for opts, arguments in wrong:
         with pytest.raises(CallError, match="InvalidCursor"):
-            wrong()
+            page(chat, opts, **arguments)
 
 
 def test_cursors_show_nothing(deployment: Callable[..., Deployment]) -> None:

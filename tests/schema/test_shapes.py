@@ -45,6 +45,7 @@ MORE_HINTS: list[Any] = [
     *(list[int] | list[str], list[Id[User]] | list[Id[Room]], dict[Id[User], int], dict[str, Id[User]] | Id[Room]),
     *(TextPart, TextPart | ImagePart, TextPart | str | None, TextPart | dict[str, int], Circle, Circle | Square | None),
     *(Literal["abcde"] | Annotated[str, Meta(max_length=4)], Id[User] | Annotated[str, Meta(max_length=4)]),
+    *(Literal[0] | Annotated[int, Meta(ge=5)], Literal["b"] | Id[User] | Annotated[str, Meta(pattern="^a")]),
     *(Circle | TextPart, User, User | Room, User | None, Literal[True], Literal[False] | int, Literal[0, "0"]),
 ]
 

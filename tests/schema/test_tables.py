@@ -25,12 +25,12 @@ NUMBERS = {**TABLES, "notes": 10_003}
 
 
 class Anchor(Object):
-    paragraph: str
+    title: str
     quote: str | None = None
 
 
 class Point(Object):
-    paragraph: int
+    title: int
 
 
 class Note(Table):
@@ -53,8 +53,8 @@ class Note(Table):
     by_weight = index("weight", "done")
     by_big = index("big")
     by_data = index("data", "article")
-    by_anchor = index("anchor.paragraph", "anchor.quote")
-    by_spot = index("spot.paragraph")
+    by_anchor = index("anchor.title", "anchor.quote")
+    by_spot = index("spot.title")
     by_anything = index("anything")
     by_author = index("author", unique=True)
 
@@ -98,7 +98,7 @@ def note(number: int = 0, **fields: Any) -> Note:
 
 def test_a_document_is_stored_as_wire_json_system_fields_first() -> None:
     """What is stored is what clients get: camelCase, special forms, absent fields left out."""
-    document = note(anchor=Anchor(paragraph="p"), weight=float("inf"), big=Int64(5), data=b"hi")
+    document = note(anchor=Anchor(title="p"), weight=float("inf"), big=Int64(5), data=b"hi")
 
     raw = INFO.encode(document)
 
@@ -127,7 +127,7 @@ def test_a_field_that_a_stored_document_lacks_has_its_default() -> None:
         ("likes", 1.5, ".likes", "The number is not whole"),
         ("likes", UNSET, "", "Object is missing the required field `likes`"),
         ("author", id_of("rooms"), ".author", "Found ID"),
-        ("anchor", Anchor(paragraph=5), ".anchor.paragraph", "Value does not match validator."),  # type: ignore[arg-type]
+        ("anchor", Anchor(title=5), ".anchor.title", "Value does not match validator."),  # type: ignore[arg-type]
         ("anything", {"$x": 1}, ".anything", "field name '$x' starts with '$'"),
         ("anything", [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]], "", "Document is too nested"),
         ("article", "x" * 2**20, "", "Document is too large"),
@@ -192,8 +192,8 @@ notes = st.builds(
     big=st.none() | st.integers(INT64_MIN, 2**63 - 1).map(Int64) | st.just(5) | article,
     done=st.booleans() | st.just(UNSET),
     data=st.binary(max_size=2) | st.sampled_from([b"\0", b"\0\0", b"\0\xff"]),
-    anchor=st.none() | st.just(UNSET) | st.builds(Anchor, paragraph=article, quote=st.none() | article),
-    spot=article | st.builds(Anchor, paragraph=article) | st.builds(Point, paragraph=st.integers(-2, 2)),
+    anchor=st.none() | st.just(UNSET) | st.builds(Anchor, title=article, quote=st.none() | article),
+    spot=article | st.builds(Anchor, title=article) | st.builds(Point, title=st.integers(-2, 2)),
     anything=any_values,
     author=st.just(UNSET) | st.builds(id_of, st.just("users"), st.binary(min_size=16, max_size=16)),
 )
@@ -290,9 +290,9 @@ comparable: dict[str, st.SearchStrategy[Any]] = {
     "big": st.none() | st.integers(-3, 3).map(Int64) | article,
     "done": st.booleans() | st.just(UNSET),
     "data": st.binary(max_size=2) | st.sampled_from([b"\0", b"\0\0"]),
-    "anchor_paragraph": article | st.just(UNSET),
+    "anchor_title": article | st.just(UNSET),
     "anchor_quote": article | st.none() | st.just(UNSET),
-    "spot_paragraph": article | st.integers(-2, 2) | st.just(UNSET),
+    "spot_title": article | st.integers(-2, 2) | st.just(UNSET),
     "anything": any_values,
     "creation_time": st.integers(0, 3).map(lambda number: note(number).creation_time),
 }

@@ -131,16 +131,15 @@ def _is_tagged(kind: Kind) -> TypeGuard[ObjectKind]:
 
 
 _ONCE = frozenset({"boolean", "number", "text", "array", "object"})
-_NOT_BESIDE = {
-    "id": {"text", "text literal"},
-    "text literal": {"text"},
-    "number literal": {"number"},
-    "tagged object": {"object"},
-}
 
 
 def _told_apart(members: tuple[Kind, ...]) -> bool:
-    """JSON's own types tell the members apart, so that there is one choice only, and msgspec can make it."""
+    """
+    JSON's own types tell the members apart, so that msgspec cannot choose another than the kind would.
+
+    Where texts of several sorts stand side by side, ids and literals among them, the value is the same whichever
+    takes it; what msgspec then refuses too much is tried again.
+    """
     families = [family for member in members if (family := _family(member)) != "null"]
     if len(families) == 1:
         return True
@@ -148,9 +147,7 @@ def _told_apart(members: tuple[Kind, ...]) -> bool:
     return (
         None not in families
         and all(families.count(family) == 1 for family in families if family in _ONCE)
-        and not any(_NOT_BESIDE[family] & set(families) for family in families if family in _NOT_BESIDE)
-        and len(tag_fields) != 1
-        and len(set(tag_fields)) <= 1
+        and (not tag_fields or (len(tag_fields) > 1 and len(set(tag_fields)) == 1 and "object" not in families))
     )
 
 

@@ -23,6 +23,7 @@ from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType
 from joelclaw.errors import HintRefused, ValueRefused
 from joelclaw.schema.kinds import (
     CREATION_TIME,
+    CREATION_TIME_KIND,
     ID,
     MISMATCH,
     AnyKind,
@@ -162,8 +163,9 @@ def kind_of(hint: Any, scope: Scope) -> Kind:
     if origin is dict:
         return _record(hint, scope)
     # `type Slug = str`, from Python 3.12.
-    if hasattr(hint, "__value__"):
-        return kind_of(hint.__value__, scope)
+    alias = getattr(hint, "__value__", None)
+    if alias is not None:
+        return kind_of(alias, scope)
     raise _refusal(hint)
 
 
@@ -370,7 +372,7 @@ def table_kind(cls: Any) -> ObjectKind:
     looked at: it would be a new one each time, and the look costs more than all the rest.
     """
     own = [field for field in object_kind(cls).fields if field.python_name not in SYSTEM_FIELDS]
-    return ObjectKind(cls, [_unset(ID, StringKind()), _unset(CREATION_TIME, NumberKind(whole=False)), *own])
+    return ObjectKind(cls, [_unset(ID, StringKind()), _unset(CREATION_TIME, CREATION_TIME_KIND), *own])
 
 
 def _unset(python_name: str, kind: Kind) -> Field:
@@ -405,7 +407,7 @@ def _fields(cls: Any, typevars: dict[Any, Kind]) -> list[Field]:
 def _system_fields(cls: Any) -> list[Field]:
     return [
         Field(name=SYSTEM_FIELDS[ID], python_name=ID, kind=IdKind(getattr(cls, _TABLE_NAME, ""))),
-        Field(name=SYSTEM_FIELDS[CREATION_TIME], python_name=CREATION_TIME, kind=NumberKind(whole=False)),
+        Field(name=SYSTEM_FIELDS[CREATION_TIME], python_name=CREATION_TIME, kind=CREATION_TIME_KIND),
     ]
 
 

@@ -20,6 +20,7 @@ from joelclaw.errors import HintRefused
 from joelclaw.schema.hints import SYSTEM_FIELDS
 from joelclaw.schema.kinds import (
     CREATION_TIME,
+    CREATION_TIME_KIND,
     BoolKind,
     BytesKind,
     Field,
@@ -166,8 +167,8 @@ class FieldPlan:
 
 def creation_time_plan() -> FieldPlan:
     """The plan for the field that every index has after its own."""
-    kind = NumberKind(whole=False)
-    return FieldPlan([Field(name=SYSTEM_FIELDS[CREATION_TIME], python_name=CREATION_TIME, kind=kind)], kind, False)
+    field = Field(name=SYSTEM_FIELDS[CREATION_TIME], python_name=CREATION_TIME, kind=CREATION_TIME_KIND)
+    return FieldPlan([field], field.kind, through_union=False)
 
 
 def field_plan(kind: ObjectKind, path: str) -> FieldPlan:
@@ -178,6 +179,7 @@ def field_plan(kind: ObjectKind, path: str) -> FieldPlan:
         HintRefused: There is no such field; says which was meant, if one is near.
     """
     steps: list[Field] = []
+    found: list[Field] = []
     through_union = False
     inside: list[ObjectKind] = [kind]
     for depth, name in enumerate(path.split(".")):

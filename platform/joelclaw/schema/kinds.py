@@ -176,6 +176,10 @@ class NumberKind(Kind):
         return int(number)
 
 
+CREATION_TIME_KIND = NumberKind(whole=False)
+"""The kind of every document's creation time. The platform sets it, so it is a number like any other but never -0.0."""
+
+
 class Int64Kind(Kind):
     validator = BigintType()
 

@@ -27,11 +27,14 @@ from joelclaw.schema.carriers import carrier_of, fill_hole, write_int64
 from joelclaw.schema.hints import Scope, argument_name, field_of, kind_of
 from joelclaw.schema.id_checks import id_check_of
 from joelclaw.schema.kinds import (
+    CREATION_TIME_KIND,
     AnyKind,
     BytesKind,
     Field,
     Kind,
     ListKind,
+    LiteralKind,
+    NumberKind,
     ObjectKind,
     RecordKind,
     TableNumbers,
@@ -64,6 +67,7 @@ class Shape:
         self._ids_are_right = id_check_of(kind)
         self._is_open = _holds(kind, AnyKind)
         self._is_plain = not self._is_open and not _holds(kind, BytesKind) and not _redefines_equality(kind)
+        self._has_numbers = _has_numbers(kind)
         carrier = carrier_of(kind)
         self._read = _reader(carrier) or self._read_slowly
         self._read_many = _reader(list[carrier]) or self._read_many_slowly  # type: ignore[valid-type]
@@ -118,7 +122,7 @@ class Shape:
             try:
                 raw = _write(value)
                 if (
-                    _NEGATIVE_ZERO not in raw
+                    (not self._has_numbers or _NEGATIVE_ZERO not in raw)
                     and self._read(raw) == value
                     and (self._ids_are_right is None or self._ids_are_right(value, self.tables or {}))
                 ):
@@ -271,6 +275,12 @@ def _parts(kind: Kind) -> Iterator[Kind]:
 
 def _holds(kind: Kind, sought: type[Kind]) -> bool:
     return any(isinstance(part, sought) for part in _parts(kind))
+
+
+def _has_numbers(kind: Kind) -> bool:
+    """There may be a -0.0 to look for, in an int's place too. Looking takes as long as the text is: ask first."""
+    numbers = [part for part in _parts(kind) if isinstance(part, (NumberKind, LiteralKind))]
+    return any(part is not CREATION_TIME_KIND for part in numbers)
 
 
 def _redefines_equality(kind: Kind) -> bool:

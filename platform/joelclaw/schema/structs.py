@@ -158,7 +158,7 @@ def _explain(declared: Declaration, bases: tuple[type, ...], namespace: dict[str
 
 def _explain_names(declared: Declaration, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
     naming = naming_of(namespace.get("__module__", ""))
-    taken = {
+    taken: dict[str, str] = {
         wire: name
         for base in bases
         for wire, name in zip(

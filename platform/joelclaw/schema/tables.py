@@ -51,10 +51,12 @@ class Table(Struct, metaclass=DeclaredMeta):
         @property
         def id(self) -> Id[Self]:
             """The document's id; there is none before it was inserted."""
+            ...
 
         @property
         def creation_time(self) -> float:
             """When it was inserted: milliseconds since the epoch, different for every document of a deployment."""
+            ...
 
     else:
         id: str | UnsetType = field(default=UNSET, name="_id")

@@ -320,13 +320,19 @@ def test_private_tables_look_empty(deployment: Callable[..., Deployment]) -> Non
             "f.py": """
                 from typing import Any
                 from joelclaw import *
-                from joelclaw.system.admin_keys import AdminKey
+                from joelclaw.system.admin_keys import AdminKey, list_all
                 @query
                 def look(ctx: QueryCtx, id: str) -> Any:
                     found = ctx.db.find(AdminKey.by_hash, hash="h")
                     page = ctx.db.query(AdminKey).paginate(PageOptions(num_items=5, cursor=None))
                     return [found, ctx.db.query(AdminKey).collect(), ctx.db.query(AdminKey).count(), ctx.db.get(id),
                             page.page, page.is_done]
+                @query
+                def borrow(ctx: QueryCtx) -> Any:
+                    return ctx.run_query(list_all)
+                @query
+                def call(ctx: QueryCtx) -> Any:
+                    return list_all(ctx)
                 @mutation
                 def forge(ctx: MutationCtx) -> None:
                     ctx.db.insert(AdminKey(name="mine", hash="x"))
@@ -338,6 +344,9 @@ def test_private_tables_look_empty(deployment: Callable[..., Deployment]) -> Non
     assert app.query("_system/adminKeys:find", hash="h")["name"] == "dev"
     with pytest.raises(CallError, match="read-only"):
         app.mutate("f:forge")
+    with pytest.raises(CallError, match="takes a function of the app"):
+        app.query("f:borrow")
+    assert app.query("f:call") == []
     assert [key["_id"] for key in app.query("_system/adminKeys:list")] == [id]
     assert app.mutate("_system/adminKeys:revoke", id=id) is True
     assert app.query("_system/adminKeys:list") == []

@@ -316,6 +316,12 @@ def test_an_import_without_its_package_says_what_to_write(tmp_path: Path) -> Non
     assert problem.advice == "files of functions are one package: from app_functions import chat_room"
 
 
+def test_a_missing_schema_says_what_to_make(tmp_path: Path) -> None:
+    """Not that something has to be installed."""
+    [problem] = problems(tmp_path, {"a.py": "from schema import T\n"})
+    assert problem.advice == "make schema.py, or name another file in joelclaw.toml: [app] schema"
+
+
 def test_exiting_while_imported_is_a_problem(tmp_path: Path) -> None:
     """`sys.exit()` at the top of a file fails the load, not the process."""
     [problem] = problems(tmp_path, {"a.py": "import sys\nsys.exit(3)\n"})

@@ -521,7 +521,12 @@ def test_randomness_and_environment(app: Callable[[str], Deployment]) -> None:
             return [ctx.random.random(), ctx.random.random()]
         @query
         def env(ctx: QueryCtx) -> list[str | None]:
-            return [ctx.env["GREETING"], ctx.env.get("NOTHING")]
+            env: Any = ctx.env
+            try:
+                env["GREETING"] = "changed"
+            except TypeError:
+                return [ctx.env["GREETING"], ctx.env.get("NOTHING")]
+            return ["could be written"]
         """
     )
     one, two = f.query("f:f"), f.query("f:f")

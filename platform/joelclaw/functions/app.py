@@ -235,10 +235,10 @@ class LoadedApp:
             raise WrongKind(call.path, kind, function.kind)
         return function
 
-    def function_of(self, decorated: "Function", kind: FunctionKind) -> LoadedFunction:
-        """What a decorated function was loaded as, for a call from another function."""
+    def function_of(self, decorated: "Function", kind: FunctionKind, *, for_system: bool = False) -> LoadedFunction:
+        """What a decorated function was loaded as, for a call from another one. The system's are the system's own."""
         function = self._by_decorated.get(decorated)
-        if function is None:
+        if function is None or (function.path.startswith(SYSTEM_PREFIX) and not for_system):
             raise Misuse(
                 f"ctx.run_{kind} takes a function of the app, and {decorated!r:.120} is none; "
                 f"decorate it with @{kind}, in a file whose name does not begin with '_'"

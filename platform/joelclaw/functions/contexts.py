@@ -9,6 +9,7 @@ mutations, each a transaction of its own.
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from joelclaw.functions import nested
@@ -55,7 +56,7 @@ class QueryCtx:
     @property
     def env(self) -> Mapping[str, str]:
         """What `[env]` in `joelclaw.toml` declares."""
-        return self._run.hooks.env
+        return MappingProxyType(self._run.hooks.env)
 
     @property
     def random(self) -> Random:
@@ -87,7 +88,7 @@ class QueryCtx:
 
     def run_query(self, fn: "Query[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a query on the same snapshot, with a check of its arguments and its result."""
-        function = self._run.app.function_of(fn, "query")
+        function = self._run.app.function_of(fn, "query", for_system=self._db.is_system)
         result: R = nested.call(self._run, function, QueryCtx(self._run, function.path), args, kwargs)
         return result
 
@@ -115,7 +116,7 @@ class MutationCtx(QueryCtx):
 
         It sees what was written before, and what it writes is seen after.
         """
-        function = self._run.app.function_of(fn, "mutation")
+        function = self._run.app.function_of(fn, "mutation", for_system=self._db.is_system)
         ctx = MutationCtx(self._run, function.path)
         result: R = nested.call_undoable(self._run, function, ctx, args, kwargs)
         return result
@@ -145,7 +146,7 @@ class ActionCtx:
     @property
     def env(self) -> Mapping[str, str]:
         """What `[env]` in `joelclaw.toml` declares."""
-        return self._env
+        return MappingProxyType(self._env)
 
     def now(self) -> Millis:
         """The time."""

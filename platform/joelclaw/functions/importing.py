@@ -60,7 +60,10 @@ class AppFinder(MetaPathFinder):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         file = self._files.get(fullname)
-        if file is not None and os.path.isfile(file):
+        if file is not None:
+            # Never somebody else's module of this name instead.
+            if not os.path.isfile(file):
+                raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
             return _spec(fullname, file)
         if fullname != self.package and not fullname.startswith(f"{self.package}."):
             return None

@@ -185,6 +185,8 @@ class _Loader:
             return f"files that need each other import modules, not names: from {package} import chat"
         if not isinstance(error, ModuleNotFoundError) or error.name is None:
             return ""
+        if error.name == importing.module_name(self._schema_file):
+            return f"make {self._schema_file}, or name another file in joelclaw.toml: [app] schema"
         if os.path.exists(os.path.join(self._root, self._functions_folder, f"{error.name}.py")):
             return f"files of functions are one package: from {package} import {error.name}"
         return "install it where the platform runs, or mend the name"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from msgspec import UnsetType
 
 from joelclaw.errors import InvalidCursor, Misuse
-from joelclaw.functions.rows import SLICE_FIRST, SLICE_MAX, Walk
+from joelclaw.functions.rows import SLICE_FIRST, SLICE_WANTED, Walk
 from joelclaw.functions.run import BYTES_READ_MAX, DOCUMENTS_READ_MAX, WARNING_SHARE, Run
 from joelclaw.schema.bounds import Bounds
 from joelclaw.schema.pagination import Page, PageOptions
@@ -107,7 +107,7 @@ class _Page:
     ) -> Place:
         """Read until so many documents are found (None: to the end of the walk); the place where it stopped."""
         last: bytes | None = None
-        for key, raw in walk.each(SLICE_FIRST if wanted is None or keep is not None else min(wanted, SLICE_MAX)):
+        for key, raw in walk.each(SLICE_FIRST if wanted is None or keep is not None else min(wanted, SLICE_WANTED)):
             # Where the end is known, one row more tells whether the budget kept us from it.
             if wanted is None and self._is_spent():
                 self.cut = True

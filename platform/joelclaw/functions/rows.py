@@ -27,6 +27,9 @@ D = TypeVar("D", bound=Table)
 SLICE_FIRST: Final = 16
 """Documents in the first slice of a walk that may end anywhere; each further one is four times as long."""
 
+SLICE_WANTED: Final = 128
+"""In the first slice of a walk that wants so many or more."""
+
 SLICE_MAX: Final = 1024
 SLICE_BYTES_MAX: Final = 4 * 2**20
 """What a slice should not exceed, going by the documents so far: a walk over large ones holds few at a time."""
@@ -211,10 +214,12 @@ class Rows(Generic[D]):
         walk = Walk(run, self._table, bounds, self._reverse)
         wanted = DOCUMENTS_READ_MAX + 1 if n is None else n
         found: list[D] = []
+        slice_max = SLICE_WANTED
         while not walk.exhausted and len(found) < wanted:
             # One more than may be read: whoever meets the limit is told so.
             room = min(wanted - len(found), DOCUMENTS_READ_MAX + 1 - run.documents_read)
-            rows = walk.fetch(min(room, SLICE_MAX))
+            rows = walk.fetch(min(room, slice_max))
+            slice_max = SLICE_MAX
             if rows:
                 raws = [raw for _, raw in rows]
                 run.count_read(len(raws), sum(map(len, raws)))

@@ -11,7 +11,7 @@ writer nobody's.
 
 import logging
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from joelclaw.errors import LimitExceeded
 from joelclaw.functions.calls import INFINITY, Call, Range
@@ -149,7 +149,7 @@ class Run:
 
     # -- limits
 
-    def exceed(self, sentence: str) -> None:
+    def exceed(self, sentence: str) -> NoReturn:
         """Fail the run, whatever the app does with the exception."""
         self.fatal = LimitExceeded(sentence)
         raise self.fatal

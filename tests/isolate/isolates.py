@@ -135,9 +135,12 @@ class Isolate:
             assert ready, f"it did not say {text!r} within {PATIENCE_S:.0f} s; {self.stderr()}"
 
     def close(self) -> None:
+        """End it; it is no error if it has been closed before."""
         self.socket.close()
         self.kill()
-        os.close(self._errors)
+        if self._errors >= 0:
+            os.close(self._errors)
+            self._errors = -1
 
 
 class Deployment:

@@ -1,0 +1,161 @@
+"""
+The actor: actions, many at once, on one event loop.
+
+An action waits for networks and for us: what it calls (queries, mutations, other actions) goes
+to the gateway as an `Ask` and comes back as an `Answer`. There is no transaction, so no guard
+either, and its time limit is the clock's: an action that is over it is cancelled and answered
+for, also when it does not heed the cancellation.
+
+This module alone, of all in an isolate, imports asyncio.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Final
+
+import msgspec
+
+from joelclaw.clock import SystemClock
+from joelclaw.functions.actions import AskKind, run_action
+from joelclaw.functions.calls import Call, Failure, Outcome
+from joelclaw.functions.loader import LoadedApp
+from joelclaw.isolate.framing import Link, Unframer, decode_message, framed
+from joelclaw.isolate.logs import CallLog, log_of_call
+from joelclaw.isolate.messages import ActionDone, Adopt, Answer, Ask, FromIsolate, Load, RunAction
+
+ACTION_TIME_S: Final = 600.0
+
+
+def serve(link: Link, load: Load, app: LoadedApp) -> None:
+    """Run actions until the gateway is gone."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    actor = Actor(loop, load, app)
+    loop.run_until_complete(loop.create_connection(lambda: actor, sock=socket.socket(fileno=link.fd)))
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # A task of an app called `sys.exit()`. It has ended; the other actions have done nothing wrong.
+            continue
+
+
+class Actor(asyncio.Protocol):
+    """The actions that run, and what they wait for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, load: Load, app: LoadedApp) -> None:
+        self.env: Mapping[str, str] = load.env
+        self.roles: Mapping[str, Sequence[str]] = load.roles
+        self._loop = loop
+        self._app = app
+        self._limit_s = load.limits.get("action_time_s", ACTION_TIME_S)
+        self._clock = SystemClock()
+        self._unframer = Unframer()
+        self._transport: asyncio.WriteTransport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._runs: dict[int, asyncio.Task[None]] = {}
+        self._asks = count(1)
+        self._answers: dict[int, asyncio.Future[Outcome]] = {}
+
+    # -- what actions are given (the hooks)
+
+    def clock(self) -> float:
+        """Milliseconds since the epoch."""
+        return self._clock.now_ms()
+
+    def random_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+    def arm(self) -> None:
+        """Actions may do everything."""
+
+    def disarm(self) -> None:
+        """As `arm`."""
+
+    def violation(self) -> None:
+        """Nothing is raised into an action."""
+
+    # -- the link
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._unframer.feed(data):
+            self._take(decode_message(body))
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        # Nobody waits for these actions any more; a library's thread must not keep the process.
+        os._exit(0)
+
+    def _send(self, message: FromIsolate) -> None:
+        assert self._transport is not None
+        self._transport.write(framed(message))
+
+    def _take(self, message: object) -> None:
+        match message:
+            case RunAction(run=number, call=call):
+                self._runs[number] = self._loop.create_task(self._run(number, call))
+            case Answer(ask=number, outcome=outcome):
+                answer = self._answers.pop(number, None)
+                if answer is not None and not answer.done():
+                    answer.set_result(outcome)
+            case Adopt(layout=layout):
+                self._app.adopt(layout)
+            case _:
+                raise TypeError(f"an actor was sent {type(message).__name__}")
+
+    # -- one action
+
+    async def _run(self, number: int, call: Call) -> None:
+        log = CallLog()
+        log_of_call.set(log)
+        timeout = self._loop.call_later(self._limit_s, self._time_out, number, call, log)
+
+        async def ask(kind: AskKind, call: Call) -> Outcome:
+            return await self._ask(number, kind, call)
+
+        try:
+            outcome = await run_action(self._app, call, self, ask)
+        except BaseException as error:
+            # Cancelled: by our limit, and answered for, or by the app itself.
+            outcome = Outcome(failure=Failure(message=f"Uncaught {type(error).__name__}: {error}"))
+        finally:
+            timeout.cancel()
+        await self._writable.wait()
+        self._end(number, log, outcome)
+
+    def _time_out(self, number: int, call: Call, log: CallLog) -> None:
+        task = self._runs.get(number)
+        message = f"Action `{call.path}` execution timed out (maximum duration {self._limit_s:g}s)"
+        self._end(number, log, Outcome(failure=Failure(message=message, code="action_timed_out")))
+        if task is not None:
+            task.cancel()
+
+    def _end(self, number: int, log: CallLog, outcome: Outcome) -> None:
+        """Answer for a run, unless it was answered for already."""
+        if self._runs.pop(number, None) is not None:
+            outcome = msgspec.structs.replace(outcome, log_lines=log.finish())
+            self._send(ActionDone(run=number, outcome=outcome))
+
+    async def _ask(self, run: int, kind: AskKind, call: Call) -> Outcome:
+        number = next(self._asks)
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        self._answers[number] = answer
+        await self._writable.wait()
+        self._send(Ask(ask=number, run=run, kind=kind, call=call))
+        try:
+            return await answer
+        finally:
+            self._answers.pop(number, None)

@@ -34,6 +34,8 @@ def test_a_broken_app_is_told_and_the_process_ends(deployment: Deployment) -> No
 
 def test_isolates_import_little(deployment: Deployment) -> None:
     """Readers and writers of a plain app carry neither asyncio nor the gateway's libraries."""
+    for path in (deployment.root / "app_functions").glob("[!_]*.py"):
+        path.unlink()
     (deployment.root / "app_functions" / "modules.py").write_text(
         "import sys\nfrom joelclaw import QueryCtx, query\n\n"
         "@query\ndef loaded(ctx: QueryCtx) -> list[str]:\n    return sorted(sys.modules)\n"

@@ -44,9 +44,12 @@ class CallLog:
 
     def write(self, level: Level, text: str) -> None:
         """A piece of a line, as `print` writes them: the line ends with the piece that ends with a line break."""
-        self._parts.setdefault(level, []).append(text)
-        self._parts_length += len(text)
-        if text.endswith("\n") or self._parts_length > LINE_BYTES_MAX:
+        parts = self._parts.setdefault(level, [])
+        # What will be cut off anyway is not collected: a line that never ends must not fill the memory.
+        if self._parts_length <= LINE_BYTES_MAX:
+            parts.append(text)
+            self._parts_length += len(text)
+        if text.endswith("\n"):
             self._end_line(level)
 
     def finish(self) -> list[str]:

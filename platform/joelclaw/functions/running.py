@@ -10,6 +10,7 @@ The caller owns the transaction: it undoes what a failed mutation wrote.
 Elsewhere: `actions.py` runs actions; the isolate's hooks collect log lines and keep the time.
 """
 
+from time import perf_counter
 from typing import Any, Final, Literal
 
 from joelclaw.errors import DocumentNotFound, FunctionNotFound, NotSignedIn, UserNotFound
@@ -37,6 +38,7 @@ def run_mutation(app: LoadedApp, txn: Transaction, call: Call, hooks: Hooks) -> 
 
 def _run(app: LoadedApp, run: Run, kind: Literal["query", "mutation"]) -> Outcome:
     hooks = run.hooks
+    began_s = perf_counter()
     value, failure, in_app = b"null", None, False
     try:
         function = app.function_at(run.call, kind)
@@ -63,6 +65,7 @@ def _run(app: LoadedApp, run: Run, kind: Literal["query", "mutation"]) -> Outcom
         timed=run.timed,
         personal=run.personal,
         journal=".".join(run.journal_out) or None,
+        ran_for_ms=(perf_counter() - began_s) * 1e3,
     )
 
 

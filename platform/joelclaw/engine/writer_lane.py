@@ -14,6 +14,7 @@ time, so that the one that kills is found in one round and fails alone.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 
 import structlog
@@ -197,6 +198,9 @@ class WriterLane:
             except PlatformError as error:
                 log.error("no writer could be started", error=str(error), attempt=attempt)
                 continue
+            if self._writer is not None:  # A deploy brought one meanwhile.
+                await writer.close()
+                return
             self._take_over(prepared)
             self.install(writer)
             return
@@ -262,13 +266,15 @@ class WriterLane:
 
     async def close(self) -> None:
         """Finish what runs, refuse nothing silently: what still waits is told that we are leaving."""
-        await self.pause()
+        with suppress(TimeoutError):  # Without a writer, and none to be had, nothing ever finishes.
+            async with asyncio.timeout(self.kill_after_s):
+                await self.pause()
         self._closed = True
         if self._recovery is not None:
             self._recovery.cancel()
         if self._writer is not None:
             await self._writer.close()
-        for mutation in self._queue:
+        for mutation in [*self._running, *self._queue]:
             if mutation.future is not None and not mutation.future.done():
                 mutation.future.set_result(Outcome(failure=LEAVING))
         self._queue.clear()

@@ -274,14 +274,22 @@ class WriterLane:
             self._recovery.cancel()
         if self._writer is not None:
             await self._writer.close()
-        for mutation in [*self._running, *self._queue]:
-            if mutation.future is not None and not mutation.future.done():
-                mutation.future.set_result(Outcome(failure=LEAVING))
+        for mutations, failure in ((self._running, CUT_OFF), (self._queue, LEAVING)):
+            for mutation in mutations:
+                if mutation.future is not None and not mutation.future.done():
+                    mutation.future.set_result(Outcome(failure=failure))
         self._queue.clear()
 
 
 LEAVING = Failure(
     message="The server is shutting down; this call did not run. Try again.", code="shutting_down", public=True
+)
+
+
+CUT_OFF = Failure(
+    message="The server ended before it knew whether this call was committed. Look before you try again.",
+    code="outcome_unknown",
+    public=True,
 )
 
 

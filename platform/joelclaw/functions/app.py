@@ -205,6 +205,15 @@ class LoadedApp:
         self._by_decorated = dict(functions)
         self._by_class: dict[type, OpenTable] = {}
 
+    def expect(self, layout: Layout) -> None:
+        """
+        Know the tables that a database has already, before it is made to fit and adopted.
+
+        Its documents are checked against the schema in between, and the ids in them name tables
+        by number. A table that is new has no ids anywhere.
+        """
+        self._numbers.update({table.name: table.number for table in (*layout.retired, *layout.tables)})
+
     def adopt(self, layout: Layout) -> None:
         """Work with this database from now on."""
         layouts = {table.name: table for table in layout.tables}

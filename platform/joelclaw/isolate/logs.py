@@ -28,12 +28,11 @@ OVERFLOW: Final = f"[ERROR] Log overflow (maximum {LINES_MAX}). Remaining log li
 class CallLog:
     """The lines of one call, in order, those of calls nested in it included."""
 
-    __slots__ = ("_parts", "_parts_length", "lines")
+    __slots__ = ("_unfinished", "lines")
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._parts: dict[Level, list[str]] = {}
-        self._parts_length = 0
+        self._unfinished: dict[Level, io.StringIO] = {}
 
     def add(self, level: Level, text: str) -> None:
         """One line; it may hold line breaks."""
@@ -44,24 +43,21 @@ class CallLog:
 
     def write(self, level: Level, text: str) -> None:
         """A piece of a line, as `print` writes them: the line ends with the piece that ends with a line break."""
-        parts = self._parts.setdefault(level, [])
+        line = self._unfinished.setdefault(level, io.StringIO())
         # What will be cut off anyway is not collected: a line that never ends must not fill the memory.
-        if self._parts_length <= LINE_BYTES_MAX:
-            parts.append(text)
-            self._parts_length += len(text)
+        if line.tell() <= LINE_BYTES_MAX:
+            line.write(text)
         if text.endswith("\n"):
             self._end_line(level)
 
     def finish(self) -> list[str]:
         """All lines. A last one without line break counts."""
-        for level in list(self._parts):
+        for level in list(self._unfinished):
             self._end_line(level)
         return self.lines
 
     def _end_line(self, level: Level) -> None:
-        text = "".join(self._parts.pop(level))
-        self._parts_length -= len(text)
-        self.add(level, text.removesuffix("\n"))
+        self.add(level, self._unfinished.pop(level).getvalue().removesuffix("\n"))
 
 
 log_of_call: ContextVar[CallLog | None] = ContextVar("log_of_call", default=None)

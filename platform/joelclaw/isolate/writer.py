@@ -111,6 +111,7 @@ class Writer:
             if self._open_store is None:
                 self._open_store = open_sqlite(self._load.store_url, self._load.durability)
                 self._open_store.interruptible(self._hooks.timer.expired)
+            self._app.expect(self._store.layout())
             layout = self._store.prepare([table.spec for table in self._app.tables.values()], self._examine)
         except AppRefused as refused:
             return LoadFailed(problems=list(refused.problems))
@@ -202,10 +203,12 @@ class Writer:
 
 def _misfit(spec: TableSpec, raw: bytes, error: DocumentRefused) -> Problem:
     id = msgspec.json.decode(raw, type=_Identified).id
+    where = error.path.removeprefix(".")
+    found = f" Field {where}: {error.value:.80} is stored, expected is {error.validator:.120}" if where else ""
     return Problem(
         place=spec.place,
         name=spec.python_name,
-        reason=f"document {id} in table {spec.name!r} does not match this schema: {error.reason} Path: {error.path}",
+        reason=f"document {id} in table {spec.name!r} does not match this schema: {error.reason}{found}",
         advice="change the document, or allow what it has: a default, another type in a union, `X | UnsetType = UNSET`",
     )
 

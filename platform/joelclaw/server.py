@@ -333,7 +333,11 @@ def uvicorn_config(api: Api) -> uvicorn.Config:
 
 def configure_logging(*, development: bool) -> None:
     """JSON lines in production, readable ones in development; both on standard error."""
-    renderer = structlog.dev.ConsoleRenderer() if development else structlog.processors.JSONRenderer()
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if development
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

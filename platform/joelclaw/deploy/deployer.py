@@ -67,7 +67,8 @@ class Deployer:
         """
         started = time.monotonic()
         bundle = self._bundles.take(self.config)
-        if bundle.digest == self._serving and self._configured:
+        # After a refusal the way back is taken, and told, even where it leads to what serves.
+        if bundle.digest == self._serving and self._configured and not self._told:
             return
         first = not self._serving
         manifest = await self._engine.deploy(self._load(bundle.root, development=development))

@@ -7,7 +7,6 @@ error (a traceback of the interpreter, a library's complaint) is logged, never p
 """
 
 import asyncio
-import os
 import socket
 import sys
 from collections.abc import Callable
@@ -93,7 +92,6 @@ class IsolateProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
             )
         finally:
             theirs.close()

@@ -53,7 +53,8 @@ Every error that we raise on purpose.
     Interrupted               a BaseException: the isolate stops a run; nobody may swallow it
     ├── FunctionTimedOut      a query or mutation ran longer than one may
     ├── StatementInterrupted  a long statement of the database, of a run that is over its time
-    └── EffectRefused         a query or mutation did what only an action may: network, files, threads, ...
+    ├── EffectRefused         a query or mutation did what only an action may: network, files, threads, ...
+    └── LoopBlocked           an action awaited nothing for so long that all others stood still
 
 An error holds facts; its sentence is made of them and ends with what to do. Facts are also
 the constructor's arguments, so that errors survive pickling.
@@ -672,6 +673,22 @@ class EffectRefused(Interrupted):
 
     def __str__(self) -> str:
         return f"Can't use {self.what} in queries and mutations. Please consider using an action."
+
+
+class LoopBlocked(Interrupted):
+    """An action kept the event loop from all the others. What it did until then stays done."""
+
+    code = "loop_blocked"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s)
+        self.limit_s = limit_s
+
+    def __str__(self) -> str:
+        return (
+            f"An action ran for more than {self.limit_s:g}s without awaiting anything, and all others had to wait; "
+            f"move such work to asyncio.to_thread()"
+        )
 
 
 class AppError(Exception):

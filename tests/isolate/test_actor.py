@@ -54,3 +54,20 @@ def test_leaving_fails_the_action_alone(deployment: Deployment) -> None:
     assert "SystemExit" in failure.message
     actor.send(RunAction(run=2, call=call("errands:leaveInATask")))
     assert value(actor.receive(ActionDone).outcome) == "still here"
+
+
+def test_a_loop_that_awaits_nothing_is_interrupted(deployment: Deployment) -> None:
+    """An action in an endless loop fails, and the others, which could not move, go on to their ends."""
+    actor = deployment.actor(action_blocks_s=0.1)
+    actor.send(RunAction(run=1, call=call("errands:addTwice", text="one")))
+    ask = actor.receive(Ask)
+    actor.send(RunAction(run=2, call=call("errands:hog")))
+    actor.send(RunAction(run=3, call=call("errands:greet", name="you")))
+    hog = actor.receive(ActionDone)
+    assert hog.run == 2
+    assert hog.outcome.failure is not None
+    assert hog.outcome.failure.code == "loop_blocked"
+    assert "errands.py" in hog.outcome.failure.frames
+    assert actor.receive(ActionDone).run == 3
+    actor.send(Answer(ask=ask.ask, outcome=Outcome(value=b'"id1"')))
+    assert actor.receive(Ask).run == 1

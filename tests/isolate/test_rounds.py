@@ -32,7 +32,7 @@ def test_a_round_keeps_its_snapshot(deployment: Deployment) -> None:
 
 
 def test_what_a_query_depends_on_is_told(deployment: Deployment) -> None:
-    """An outcome carries the index ranges that the query looked at, empty ones included, and commits tell their keys."""
+    """An outcome carries the index ranges that a query looked at, empty ones included, and commits tell their keys."""
     writer, reader = deployment.writer(), deployment.reader()
     [nothing] = reader.run(call("notes:texts"))
     [read] = nothing.reads

@@ -4,9 +4,9 @@ The actor: actions, many at once, on one event loop.
 An action waits for networks and for us: what it calls (queries, mutations, other actions) goes
 to the gateway as an `Ask` and comes back as an `Answer`. There is no transaction, so no guard
 either, and its time limit is the clock's: an action that is over it is cancelled and answered
-for, also when it does not heed the cancellation.
+for, also when it does not heed the cancellation. One that never awaits is `loop_watch.py`'s.
 
-This module alone, of all in an isolate, imports asyncio.
+These two modules alone, of all in an isolate, import asyncio.
 """
 
 import asyncio
@@ -21,12 +21,16 @@ import msgspec
 from joelclaw.clock import SystemClock
 from joelclaw.functions.actions import AskKind, run_action
 from joelclaw.functions.calls import Call, Failure, Outcome
+from joelclaw.functions.failures import failure_of
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.isolate.framing import Link, Unframer, decode_message, framed
 from joelclaw.isolate.logs import CallLog, log_of_call
+from joelclaw.isolate.loop_watch import LoopWatch
 from joelclaw.isolate.messages import ActionDone, Adopt, Answer, Ask, FromIsolate, Load, RunAction
 
 ACTION_TIME_S: Final = 600.0
+ACTION_BLOCKS_S: Final = 30.0
+"""An action may keep the loop to itself this long: too long for the others, but no work is lost that would soon end."""
 
 
 def serve(link: Link, load: Load, app: LoadedApp) -> None:
@@ -52,6 +56,7 @@ class Actor(asyncio.Protocol):
         self._loop = loop
         self._app = app
         self._limit_s = load.limits.get("action_time_s", ACTION_TIME_S)
+        self._watch = LoopWatch(loop, load.limits.get("action_blocks_s", ACTION_BLOCKS_S))
         self._clock = SystemClock()
         self._unframer = Unframer()
         self._transport: asyncio.WriteTransport | None = None
@@ -106,6 +111,8 @@ class Actor(asyncio.Protocol):
     def _take(self, message: object) -> None:
         match message:
             case RunAction(run=number, call=call):
+                if not self._runs:
+                    self._watch.start()
                 self._runs[number] = self._loop.create_task(self._run(number, call))
             case Answer(ask=number, outcome=outcome):
                 answer = self._answers.pop(number, None)
@@ -129,8 +136,8 @@ class Actor(asyncio.Protocol):
         try:
             outcome = await run_action(self._app, call, self, ask)
         except BaseException as error:
-            # Cancelled: by our limit, and answered for, or by the app itself.
-            outcome = Outcome(failure=Failure(message=f"Uncaught {type(error).__name__}: {error}"))
+            # Cancelled, by our limit (and answered for) or by the app itself; or a `LoopBlocked`.
+            outcome = Outcome(failure=failure_of(error, self._app.root, in_app=True))
         finally:
             timeout.cancel()
         await self._writable.wait()
@@ -148,6 +155,8 @@ class Actor(asyncio.Protocol):
         if self._runs.pop(number, None) is not None:
             outcome = msgspec.structs.replace(outcome, log_lines=log.finish())
             self._send(ActionDone(run=number, outcome=outcome))
+        if not self._runs:
+            self._watch.stop()
 
     async def _ask(self, run: int, kind: AskKind, call: Call) -> Outcome:
         number = next(self._asks)

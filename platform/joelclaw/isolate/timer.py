@@ -83,7 +83,7 @@ class Timer:
         setitimer(ITIMER_PROF, self.wall_s + STUCK_GRACE_S)
         if not self.running or frame is None:
             return
-        in_app = not _ours(frame)
+        in_app = not in_platform(frame)
         if in_app:
             self._spent_s += passed_s
         if self.violation is None:
@@ -101,7 +101,8 @@ class Timer:
         setitimer(ITIMER_REAL, URGENT_TICK_S, URGENT_TICK_S)
 
 
-def _ours(frame: FrameType) -> bool:
-    # The import system counts as ours: interrupted there, it could leave half a module behind.
+def in_platform(frame: FrameType) -> bool:
+    """Is this code ours, and not to be interrupted?"""
+    # The import system and the event loop count as ours: interrupted there, they could leave half of something behind.
     package = frame.f_globals.get("__name__", "").partition(".")[0]
-    return package in ("joelclaw", "importlib")
+    return package in ("joelclaw", "importlib", "asyncio")

@@ -24,6 +24,12 @@ async def wait(ctx: ActionCtx) -> None:
 
 
 @action
+async def hog(ctx: ActionCtx) -> None:
+    while True:
+        pass
+
+
+@action
 async def greet(ctx: ActionCtx, name: str) -> str:
     print("greeting", name)
     await asyncio.sleep(0)

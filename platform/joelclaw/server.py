@@ -108,7 +108,7 @@ async def serve(config: Config, *, development: bool, host: Host, stop: asyncio.
     deployer = Deployer(engine, config, Bundles(config.database.parent / "bundles"), announced)
     following: asyncio.Task[None] | None = None
     try:
-        await _deploy_first(deployer, host, development=development)
+        await _deploy_first(deployer, development=development)
         if development:
             following = asyncio.create_task(deployer.follow(stop))
         if await _either(announced.done, stop):
@@ -122,13 +122,13 @@ async def serve(config: Config, *, development: bool, host: Host, stop: asyncio.
         await engine.close()
 
 
-async def _deploy_first(deployer: Deployer, host: Host, *, development: bool) -> None:
+async def _deploy_first(deployer: Deployer, *, development: bool) -> None:
     try:
         await deployer.deploy(development=development)
     except AppRefused as error:
         if not development:
             raise
-        host.refused(error)  # The next save may mend it.
+        deployer.refuse(error)  # The next save may mend it.
 
 
 async def _either(done: asyncio.Event, stop: asyncio.Event) -> bool:

@@ -123,6 +123,32 @@ def test_a_saved_file_is_live_and_a_broken_one_is_told(start: Start, project: Pa
     assert not any("Traceback" in line for line in dev.said + watch.said)
 
 
+def test_new_folders_and_the_declaration_are_followed(start: Start, project: Path) -> None:
+    """Functions in a folder that was made meanwhile go live, and so do changes of joelclaw.toml."""
+    garden = project / "garden"
+    dev = start("dev")
+    dev.tells("  admin key: ")
+
+    (garden / "app_functions" / "ops").mkdir()
+    (garden / "app_functions" / "ops" / "__init__.py").touch()
+    (garden / "app_functions" / "ops" / "stats.py").write_text((garden / "app_functions/messages.py").read_text())
+    while not dev.tells("live: ").startswith("4 functions"):
+        pass  # A folder and its files may be seen as several changes.
+
+    declared = (garden / "joelclaw.toml").read_text()
+    (garden / "joelclaw.toml").write_text(declared + '[codegen]\ntypescript = ["types"]\n')
+    while "wrote types/" not in dev.tells("live: "):
+        pass
+    assert "stats" in (garden / "types" / "api.d.ts").read_text()
+
+    (garden / "joelclaw.toml").write_text(declared + "[codegem]\n")
+    assert "did you mean [codegen]?" in dev.tells("error: joelclaw.toml:5: ")
+    (garden / "joelclaw.toml").write_text(declared.replace("api_port = 0", "api_port = 1"))
+    dev.tells("[server] of joelclaw.toml changed")
+
+    assert dev.end(signal.SIGINT) == 0
+
+
 def test_a_project_that_is_broken_at_the_start_waits_for_its_correction(start: Start, project: Path) -> None:
     """`dev` starts with a wrong file, tells what is wrong, and serves as soon as it is mended."""
     file = project / "garden" / "schema.py"

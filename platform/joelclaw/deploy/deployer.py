@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -105,16 +106,35 @@ class Deployer:
     # -- following the files
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Deploy after every change of the app's files or of the configuration, until told to stop."""
-        async for changes in awatch(
-            self.config.root,
-            watch_filter=self._concerns_us,
-            debounce=SETTLE_MS * 4,
-            step=SETTLE_MS,
-            stop_event=stop,
-            recursive=True,
-        ):
-            await self._changed({Path(path) for _, path in changes})
+        """Deploy what is not deployed yet, then after every change of the app's files or of the configuration."""
+        while not stop.is_set():
+            changes = awatch(
+                *self._folders(),
+                watch_filter=self._concerns_us,
+                debounce=SETTLE_MS * 4,
+                step=SETTLE_MS,
+                stop_event=stop,
+                recursive=False,
+            )
+            changed = asyncio.ensure_future(anext(changes, None))
+            # One step, and the watch is set: what is saved from here on wakes us, what was saved before is taken now.
+            await asyncio.sleep(0)
+            await self._take_over()
+            with suppress(FileNotFoundError):  # A folder went away before it could be watched.
+                await changed
+            await changes.aclose()
+
+    def _folders(self) -> list[Path]:
+        """
+        The folders to watch, each by itself; looked up anew for each change, as they come and go.
+
+        Not the project with all that is below it: that holds node_modules and .venv, thousands of
+        folders that take a second to watch, and the database, which is written all the time.
+        """
+        functions = self.config.root / self.config.app.functions
+        below = [Path(folder) for folder, _, _ in os.walk(functions) if "__pycache__" not in folder]
+        schema = (self.config.root / self.config.app.schema).parent
+        return [folder for folder in {self.config.root, schema, *below} if folder.is_dir()]
 
     def _concerns_us(self, _change: Change, path: str) -> bool:
         try:
@@ -126,17 +146,17 @@ class Deployer:
         declared = (Path(FILE_NAME), Path(self.config.app.schema))
         return name in declared or Path(self.config.app.functions) in (name, *name.parents)
 
-    async def _changed(self, paths: set[Path]) -> None:
+    async def _take_over(self) -> None:
         try:
-            if self.config.root / FILE_NAME in paths:
-                self._reconfigure()
+            self._reconfigure()
             await self.deploy(development=True)
         except (AppRefused, ConfigRefused, IsolateDied) as error:
-            self._refuse(error)
+            self.refuse(error)
         except OSError as error:
-            self._refuse(CommandFailed(f"{error.filename or 'a file of the app'}: {error.strerror or error}"))
+            self.refuse(CommandFailed(f"{error.filename or 'a file of the app'}: {error.strerror or error}"))
 
-    def _refuse(self, error: PlatformError) -> None:
+    def refuse(self, error: PlatformError) -> None:
+        """Tell what is wrong, unless that was the last thing told."""
         if str(error) != self._told:
             self._told = str(error)
             self._narrator.refused(error)
@@ -144,6 +164,8 @@ class Deployer:
     def _reconfigure(self) -> None:
         """Take over what a running deployment can; say what waits for a start."""
         fresh, old = load_config(self.config.root, os.environ), self.config
+        if fresh.source == old.source:
+            return
         waiting = [section for section in _FIXED_AT_START if getattr(fresh, section) != getattr(old, section)]
         if waiting:
             self._narrator.restart_needed(waiting)

@@ -130,7 +130,7 @@ def test_a_field_that_a_stored_document_lacks_has_its_default() -> None:
         ("anchor", Anchor(title=5), ".anchor.title", "Value does not match validator."),  # type: ignore[arg-type]
         ("anything", {"$x": 1}, ".anything", "field name '$x' starts with '$'"),
         ("anything", [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]], "", "Document is too nested"),
-        ("article", "x" * 2**20, "", "Document is too large"),
+        ("article", "x" * 2**20, "", "Value is too large"),
         ("anything", ["x"] * 8193, ".anything", "Array length is too long"),
     ],
 )

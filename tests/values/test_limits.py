@@ -67,7 +67,7 @@ def test_the_limits_themselves() -> None:
 def test_refuses_too_large_values() -> None:
     """A document of exactly 1 MiB is fine, one byte more is not."""
     check_size("x" * (2**20 - 2), DOCUMENT_LIMITS)
-    with pytest.raises(BadValue, match="Document is too large: 1,048,577 bytes, at most 1,048,576"):
+    with pytest.raises(BadValue, match="Value is too large: 1,048,577 bytes, at most 1,048,576"):
         check_size("x" * (2**20 - 1), DOCUMENT_LIMITS)
 
 

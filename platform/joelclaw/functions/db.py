@@ -30,6 +30,8 @@ D = TypeVar("D", bound=Table)
 
 DAY_MS: Final = 86_400_000.0
 _READ_ONLY: Final = "System tables (prefixed with `_`) are read-only."
+_ACTIONS: Final = {"delete": "Delete on", "patch": "Update on", "replace": "Replace on", "save": "Update on"}
+"""How an error calls what a method does to a document that is not there."""
 
 
 class Reader:
@@ -127,10 +129,10 @@ class Reader:
     def _sees(self, table: OpenTable) -> bool:
         return self.is_system or not table.is_private
 
-    def _find_table(self, id: object, action: str) -> OpenTable | None:
+    def _find_table(self, id: object, method: str) -> OpenTable | None:
         """The table of an id; None if there is none that may be seen."""
         if not isinstance(id, str):
-            raise Misuse(f"Invalid argument `id` for `db.{action}`: {id!r:.80} is no document id")
+            raise Misuse(f"Invalid argument `id` for `db.{method}`: {id!r:.80} is no document id")
         number = table_number_of(id)
         if number is None:
             raise BadId(id)
@@ -202,7 +204,7 @@ class Writer(Reader):
         """
         if not _is_inserted(document):
             raise Misuse(f"save: this {type(document).__name__} is not in the database yet; insert it")
-        table, stored = self._stored(document.id, "Update on", type(document))
+        table, stored = self._stored(document.id, "save", type(document))
         self._write(table, stored, document)
         return document
 
@@ -213,7 +215,7 @@ class Writer(Reader):
         A nested object is replaced whole. A document that is handed in gets the same fields.
         """
         id, cls = _identified(target, "patch")
-        table, stored = self._stored(id, "Update on", cls)
+        table, stored = self._stored(id, "patch", cls)
         known = table.field_names
         for name, value in fields.items():
             if name not in known:
@@ -231,7 +233,7 @@ class Writer(Reader):
 
     def replace(self, id: Id[D], document: D, /) -> D:
         """Put a new document in the place of one; it gets the id and creation time of the old one."""
-        table, stored = self._stored(id, "Replace on", type(document))
+        table, stored = self._stored(id, "replace", type(document))
         for name in SYSTEM_FIELDS:
             if getattr(document, name) is not UNSET:
                 self._check_unchanged(name, getattr(document, name), getattr(stored, name), id)
@@ -252,7 +254,7 @@ class Writer(Reader):
             DocumentNotFound: There is none.
         """
         id, cls = _identified(target, "delete")
-        table, stored = self._stored(id, "Delete on", cls)
+        table, stored = self._stored(id, "delete", cls)
         self.run.count_write(0)
         assert self.run.txn is not None
         self.run.txn.delete(table.layout, id, table.info.keys(stored, table.layout))
@@ -264,20 +266,20 @@ class Writer(Reader):
             raise Misuse(_READ_ONLY)
         return table
 
-    def _stored(self, id: str, action: str, cls: type[Table] | None) -> tuple[OpenTable, Any]:
+    def _stored(self, id: str, method: str, cls: type[Table] | None) -> tuple[OpenTable, Any]:
         """The table, and the document as the database has it now."""
-        table = self._find_table(id, action.split()[0].lower())
+        table = self._find_table(id, method)
         if table is None:
             raise Misuse(f'Table for ID "{id}" not found')
         self._writable(table)
         if cls is not None and cls is not table.info.cls:
             raise Misuse(
-                f"Invalid argument `id`: expected to be an Id[{cls.__name__}], "
-                f"got Id[{table.info.cls.__name__}] instead"
+                f"Invalid argument `id` for `db.{method}`: expected to be an Id[{cls.__name__}], "
+                f"got Id[{table.info.cls.__name__}] instead."
             )
         stored = self._get(table, id)
         if stored is None:
-            raise DocumentNotFound(action, id)
+            raise DocumentNotFound(_ACTIONS[method], id)
         return table, stored
 
     def _write(self, table: OpenTable, stored: Any, document: Any) -> None:

@@ -89,6 +89,7 @@ class Engine:
             clock=self.clock.now_ms,
             resolve=self._resolve,
             round_wanted=lambda: self._readers.wake(),
+            expires_sooner=lambda: self._set_alarm(),
             cache_bytes_max=self.limits.cache_bytes,
         )
         self._writer = WriterLane(
@@ -251,9 +252,7 @@ class Engine:
         result = self.reactor.recall(key, asker.key)
         if result is not None:
             return result, self.reactor.published
-        answer = await self._readers.submit(key, asker.identity, asker.key, request_id)
-        self._set_alarm()
-        return answer
+        return await self._readers.submit(key, asker.identity, asker.key, request_id)
 
     async def mutate(self, path: str, args: bytes, asker: Asker, *, request_id: str = "", call_id: str = "") -> Outcome:
         """Run a mutation; with a call id, once however often it is asked for."""
@@ -308,7 +307,6 @@ class Engine:
     # -- time and space
 
     def _after_batch(self, done: BatchDone) -> None:
-        self._set_alarm()
         if done.log_bytes > WRITE_AHEAD_LOG_BYTES_MAX and (self._checkpoint is None or self._checkpoint.done()):
             self._checkpoint = asyncio.get_running_loop().create_task(self._empty_log())
 

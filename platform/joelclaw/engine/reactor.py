@@ -142,12 +142,14 @@ class Reactor:
         clock: Callable[[], float],
         resolve: Resolve,
         round_wanted: Callable[[], None] = lambda: None,
+        expires_sooner: Callable[[], None] = lambda: None,
         round_subscribers_max: int = ROUND_SUBSCRIBERS_MAX,
         cache_bytes_max: int = CACHE_BYTES_MAX,
     ) -> None:
         self.clock = clock
         self.resolve = resolve
         self.round_wanted = round_wanted
+        self.expires_sooner = expires_sooner
         self.round_subscribers_max = round_subscribers_max
         self.published = 0
         self.code = 0
@@ -503,6 +505,8 @@ class Reactor:
                 self._reads.add(reads, node)
             if node.expires < INFINITY:
                 heappush(self._expiries, (node.expires, next(self._numbers), node))
+                if self._expiries[0][2] is node:
+                    self.expires_sooner()
         self._lighten()
 
     def _lighten(self) -> None:

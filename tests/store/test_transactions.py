@@ -281,21 +281,6 @@ def test_many_old_calls_are_forgotten_in_slices(store: Store) -> None:
     assert max(slices) < total / 2
 
 
-def test_brief_records_last_until_their_reply_is_published(store: Store, users: Users) -> None:
-    """A record that no client can ask for goes with the reply; one of a client stays."""
-    before = add(store, users, user(1))
-    with store.write() as txn:
-        txn.record_call("made by us", b"1", 0.0, brief=True)
-        txn.record_call("of a client", b"2", 0.0)
-        theirs = commit(store, txn).ts
-    with store.write() as txn:
-        txn.forget_replies(before)
-        assert txn.find_call("made by us") == b"1"
-        txn.forget_replies(theirs)
-        assert txn.find_call("made by us") is None
-        assert txn.find_call("of a client") == b"2"
-
-
 def test_replies_are_kept_until_they_are_published(store: Store, users: Users) -> None:
     """Each commit's reply is there, in order, from the commit on until it is said to have arrived."""
     stamps = []

@@ -57,9 +57,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Set for mutations that must not run twice: the record is looked up and left under this name."""
 
     journal: str | None = None
-    brief: bool = False
-    """The gateway made `call_id` for its own sake: keep the record only until it has published the commit."""
-
     depth: int = 0
     """How many actions have called each other up to this call."""
 

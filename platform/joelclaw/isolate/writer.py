@@ -196,7 +196,7 @@ class Writer:
             return outcome
         if call.call_id:
             record = _record.encode(Outcome(value=outcome.value, commit_ts=ts))
-            txn.record_call(call.call_id, record, self._clock.now_ms(), brief=call.brief)
+            txn.record_call(call.call_id, record, self._clock.now_ms())
         txn.release(savepoint)
         return _at(outcome, ts)
 

@@ -162,12 +162,8 @@ class Transaction(Snapshot, Protocol):
         """The recorded outcome of a call, if it has run."""
         ...
 
-    def record_call(self, call_id: str, outcome: bytes, at_ms: float, *, brief: bool = False) -> None:
-        """
-        Remember a call's outcome as part of this transaction.
-
-        `brief`: only until the commit's reply has been published, for ids that no client knows.
-        """
+    def record_call(self, call_id: str, outcome: bytes, at_ms: float) -> None:
+        """Remember a call's outcome as part of this transaction."""
         ...
 
     def forget_calls(self, before_ms: float) -> int:
@@ -175,7 +171,7 @@ class Transaction(Snapshot, Protocol):
         ...
 
     def forget_replies(self, published_ts: int) -> None:
-        """Drop replies of commits up to and with this one, and the brief call records that came with them."""
+        """Drop replies of commits up to and with this one."""
         ...
 
     def commit(self, reply: bytes, ts: CommitTs) -> Commit:

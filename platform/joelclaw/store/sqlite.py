@@ -284,12 +284,10 @@ class SqliteTransaction(_View):
         rows = self.driver.rows('SELECT outcome FROM "joelclaw.calls" WHERE call_id = ?', (call_id,))
         return rows[0][0] if rows else None
 
-    def record_call(self, call_id: str, outcome: bytes, at_ms: float, *, brief: bool = False) -> None:
-        # The commit that this becomes part of is the next one after `timestamp`: once any later
-        # one is published, this one is.
+    def record_call(self, call_id: str, outcome: bytes, at_ms: float) -> None:
         row = self.driver.insert(
-            'INSERT INTO "joelclaw.calls" (call_id, outcome, at, brief_since) VALUES (?, ?, ?, ?)',
-            (call_id, outcome, at_ms, self.timestamp if brief else None),
+            'INSERT INTO "joelclaw.calls" (call_id, outcome, at) VALUES (?, ?, ?)',
+            (call_id, outcome, at_ms),
         )
         assert row is not None, f"the call {call_id} is recorded already"
         self._calls += 1
@@ -307,7 +305,6 @@ class SqliteTransaction(_View):
 
     def forget_replies(self, published_ts: int) -> None:
         self.driver.change('DELETE FROM "joelclaw.replies" WHERE ts <= ?', (published_ts,))
-        self.driver.change('DELETE FROM "joelclaw.calls" WHERE brief_since < ?', (published_ts,))
 
     # -- the end
 

@@ -83,11 +83,9 @@ _TABLES: Final = (
         row INTEGER PRIMARY KEY,
         call_id TEXT NOT NULL UNIQUE,
         outcome BLOB NOT NULL,
-        at REAL NOT NULL,
-        brief_since INTEGER
+        at REAL NOT NULL
     )
     """,
-    """CREATE INDEX "joelclaw.calls.brief" ON "joelclaw.calls" (brief_since) WHERE brief_since IS NOT NULL""",
     """CREATE TABLE "joelclaw.replies" (ts INTEGER PRIMARY KEY, reply BLOB NOT NULL)""",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {FORMAT}",

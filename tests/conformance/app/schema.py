@@ -1,0 +1,30 @@
+"""Tables that the shipped clients read and write in the tests."""
+
+from typing import Any
+
+from joelclaw import Table, index
+
+
+class Message(Table):
+    """Something in a room; every test has rooms of its own."""
+
+    __table__ = "messages"
+    room: str
+    body: str
+    by_room = index("room")
+
+
+class Counter(Table):
+    """A number that mutations read before they write it."""
+
+    __table__ = "counters"
+    name: str
+    value: int = 0
+    by_name = index("name", unique=True)
+
+
+class Kept(Table):
+    """Any value at all."""
+
+    __table__ = "kept"
+    value: Any

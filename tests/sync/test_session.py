@@ -903,12 +903,12 @@ def _play_at_random(rng: random.Random) -> None:
                 asked += 1
             case "commit":
                 index = rng.choice([None, 0, 1])
+                if client.engine.queued and rng.random() < 0.2:
+                    engine.fail(boom())  # What failed has changed nothing.
+                    continue
                 if index is not None:
                     state[index] += 1
-                if client.engine.queued and rng.random() < 0.2:
-                    engine.fail(boom())
-                else:
-                    engine.commit(touched=index)
+                engine.commit(touched=index)
             case "read":
                 engine.read()
             case "take":

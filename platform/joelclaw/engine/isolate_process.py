@@ -21,6 +21,7 @@ from joelclaw.functions.manifest import Manifest
 from joelclaw.isolate.messages import FromIsolate, Load, Loaded, LoadFailed, Role, ToIsolate
 
 MESSAGE_BYTES_MAX: Final = 256 * 1024 * 1024
+LOG_CHUNK_BYTES: Final = 64 * 1024
 LOAD_TIMEOUT_S: Final = 60.0
 """Importing an app may import half of PyPI; beyond this something hangs."""
 
@@ -174,8 +175,18 @@ class IsolateProcess:
     async def _log_errors(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            log.warning(line.decode("utf-8", "replace").rstrip(), role=self.role, pid=self._process.pid)
+        # Not line by line: a line without end would stop the reading, and then the process that writes it.
+        rest = b""
+        while data := await self._process.stderr.read(LOG_CHUNK_BYTES):
+            *lines, rest = (rest + data).split(b"\n")
+            if len(rest) > LOG_CHUNK_BYTES:
+                lines, rest = [*lines, rest], b""
+            self._log_lines(lines)
+        self._log_lines([rest] if rest else [])
+
+    def _log_lines(self, lines: list[bytes]) -> None:
+        for line in lines:
+            log.warning(line.decode("utf-8", "replace"), role=self.role, pid=self.pid)
 
     def _keep(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(coroutine)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ import uvicorn
 import uvloop
 
 from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of
-from joelclaw.auth.authenticator import Authenticator
+from joelclaw.auth.authenticator import Authenticator, UserVerifier
 from joelclaw.config import Config
 from joelclaw.deploy.bundle import Bundles
 from joelclaw.deploy.deployer import Deployer, Narrator
@@ -80,27 +80,29 @@ class Host(Narrator, Protocol):
         ...
 
 
-def run(config: Config, *, development: bool, host: Host) -> None:
+def run(config: Config, *, development: bool, host: Host, users: UserVerifier | None = None) -> None:
     """
-    Serve a deployment until the process is told to stop.
+    Serve a deployment until the process is told to stop. `users` tells whose a token is; without it, nobody's.
 
     Raises:
         CommandFailed: The port cannot be had.
         AppRefused: The app does not load, and nobody is there to correct it (not in development).
     """
     configure_logging(development=development)
-    uvloop.run(_run(config, development=development, host=host))
+    uvloop.run(_run(config, development=development, host=host, users=users))
 
 
-async def _run(config: Config, *, development: bool, host: Host) -> None:
+async def _run(config: Config, *, development: bool, host: Host, users: UserVerifier | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(config, development=development, host=host, stop=stop)
+    await serve(config, development=development, host=host, users=users, stop=stop)
 
 
-async def serve(config: Config, *, development: bool, host: Host, stop: asyncio.Event) -> None:
+async def serve(
+    config: Config, *, development: bool, host: Host, users: UserVerifier | None = None, stop: asyncio.Event
+) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
     listener = listen(config)
     engine = Engine(_limits(config), roles=config.auth.roles, development=development)
@@ -113,7 +115,8 @@ async def serve(config: Config, *, development: bool, host: Host, stop: asyncio.
             following = asyncio.create_task(deployer.follow(stop))
         if await _either(announced.done, stop):
             return  # Told to stop before there was anything to serve.
-        await _serve_api(config, engine, listener, development=development, host=host, stop=stop)
+        authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key), users)
+        await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
     finally:
         listener.close()
         stop.set()
@@ -143,13 +146,13 @@ async def _either(done: asyncio.Event, stop: asyncio.Event) -> bool:
 async def _serve_api(
     config: Config,
     engine: Engine,
+    authenticator: Authenticator,
     listener: sockets_of_the_system.socket,
     *,
     development: bool,
     host: Host,
     stop: asyncio.Event,
 ) -> None:
-    authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key))
     wording = Wording(development=development, report=_report)
     sockets = Sockets(engine, authenticator, wording)
     api = Api(

@@ -120,14 +120,14 @@ def failure(outcome: Outcome) -> Failure:
 
 
 def test_an_action_calls_functions_of_all_kinds(app: Deployment) -> None:
-    """Each mutation is committed when it returns; results are of their types; actions nest."""
+    """Each mutation is committed when it returns; results are of their types; actions nest (FN-13)."""
     expected = ["ann", "ann", "hello", "True"]
     assert value_of(run(app, "f:outer")) == expected
     assert app.query("f:names") == ["ann"]
 
 
 def test_app_errors_come_back_with_data(app: Deployment) -> None:
-    """Caught they have it; uncaught it reaches the client, with each level's words and frames."""
+    """Caught they have it; uncaught it reaches the client, with each level's words and frames (ERR-8, ERR-9)."""
     assert value_of(run(app, "f:catches")) == {"code": 7.0}
     one = failure(run(app, "f:fails"))
     assert one.message == 'Uncaught ConvexError: Uncaught FooError: {"code":7}'
@@ -155,7 +155,7 @@ def test_the_identity_goes_along(app: Deployment) -> None:
 
 
 def test_actions_that_call_each_other_for_ever_end(app: Deployment) -> None:
-    """Eight levels deep, in words."""
+    """Eight levels deep, in words (FN-12)."""
     assert "call depth limit exceeded" in failure(run(app, "f:endless")).message
 
 

@@ -72,7 +72,7 @@ for n in (3, 1, 2):
 
 
 def test_insert_gives_an_id_and_a_creation_time(run: Callable[..., Any]) -> None:
-    """The document has both at once, and the id finds it."""
+    """The document has both at once, and the id finds it (DOC-1)."""
     assert run(
         """
 room = Room(name="x")
@@ -133,7 +133,10 @@ def test_creation_times_increase(run: Callable[..., Any]) -> None:
     ],
 )
 def test_what_is_refused(run: Callable[..., Any], body: str, message: str) -> None:
-    """Each in words that say what is wrong; the mutation leaves nothing."""
+    """
+    Each in words that say what is wrong; the mutation leaves nothing (DOC-3, DOC-4, DOC-7, DOC-8, DOC-11,
+    DOC-14, DOC-16, IDX-7).
+    """
     with pytest.raises(CallError) as caught:
         run(body + "\nreturn None")
     assert message in caught.value.failure.message
@@ -171,7 +174,10 @@ return [ctx.db.find(Room.by_name, name="old"), ctx.db.find(Room.by_name, name="n
 
 
 def test_patch_changes_single_fields(run: Callable[..., Any]) -> None:
-    """Nested objects whole; UNSET removes; what is not named stays; the result is the document now."""
+    """
+    Nested objects whole; UNSET removes; what is not named stays; the result is the document now (DOC-5, DOC-6,
+    DOC-7).
+    """
     assert run(
         """
 id = ctx.db.insert(Message(room="a", n=1, tag="t", inner=Inner(x=1)))
@@ -185,7 +191,7 @@ return [one.n, one.tag is UNSET, two.inner.x, two.room, given.body, ctx.db.query
 
 
 def test_replace_keeps_id_and_creation_time_only(run: Callable[..., Any]) -> None:
-    """All other fields are the new document's."""
+    """All other fields are the new document's (DOC-10)."""
     assert run(
         """
 id = ctx.db.insert(Message(room="a", n=1, tag="t"))
@@ -304,7 +310,7 @@ return ctx.db.query(Room).count()
 
 
 def test_a_rows_can_be_used_again(run: Callable[..., Any]) -> None:
-    """It describes, and reads anew each time."""
+    """It describes, and reads anew each time (QRY-5)."""
     assert run(
         "rows = ctx.db.query(Room)\none = rows.count()\nctx.db.insert(Room(name='x'))\nreturn [one, rows.count()]"
     ) == [
@@ -314,7 +320,7 @@ def test_a_rows_can_be_used_again(run: Callable[..., Any]) -> None:
 
 
 def test_private_tables_look_empty(deployment: Callable[..., Deployment]) -> None:
-    """An app that knows the class and even the id of an admin key sees nothing of it."""
+    """An app that knows the class and even the id of an admin key sees nothing of it (QRY-18)."""
     app = deployment(
         {
             "f.py": """
@@ -375,7 +381,7 @@ def test_system_tables_have_small_numbers(deployment: Callable[..., Deployment])
     ],
 )
 def test_limits_cannot_be_swallowed(run: Callable[..., Any], body: str, message: str) -> None:
-    """The run fails although the function catches everything, and nothing of it stays."""
+    """The run fails although the function catches everything, and nothing of it stays (LIM-2, LIM-3, LIM-4, ERR-14)."""
     indented = "\n".join("    " + line for line in body.splitlines())
     with pytest.raises(CallError) as caught:
         run(f"try:\n{indented}\nexcept Exception:\n    pass\nreturn 'went on'")
@@ -385,7 +391,7 @@ def test_limits_cannot_be_swallowed(run: Callable[..., Any], body: str, message:
 
 
 def test_collecting_too_many_documents_is_refused(run: Callable[..., Any]) -> None:
-    """32,000 in all, over several queries; the limit is told."""
+    """32,000 in all, over several queries; the limit is told (LIM-1, LIM-5)."""
     fill = "for n in range(11_000):\n    ctx.db.insert(Message(room='a', n=n))\nreturn None"
     run(fill)
     with pytest.raises(CallError, match=r"Too many documents read in a single function execution \(limit: 32000\)"):

@@ -52,7 +52,7 @@ def told(root: Path, body: str) -> list[str]:
 
 
 def test_files_folders_and_names_become_wire_paths(tmp_path: Path) -> None:
-    """Folders and modules are a path, everything is camelCase, overrides win, helpers expose nothing."""
+    """Folders and modules are a path, everything is camelCase, overrides win, helpers expose nothing (FN-17)."""
     f = "from joelclaw import query, QueryCtx\n"
     app = load(
         tmp_path,

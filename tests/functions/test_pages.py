@@ -90,7 +90,7 @@ def all_pages(chat: Deployment, opts: dict[str, Any], path: str = "chat:page", *
 
 
 def test_pages_hold_everything_once_in_order(chat: Deployment) -> None:
-    """A page that fills exactly is not the last: an empty one follows."""
+    """A page that fills exactly is not the last: an empty one follows (PAG-1, PAG-3)."""
     chat.mutate("chat:fill", ns=[4, 2, 6, 1, 5, 3])
     for desc in (False, True):
         pages = all_pages(chat, options(3), desc=desc)
@@ -99,7 +99,7 @@ def test_pages_hold_everything_once_in_order(chat: Deployment) -> None:
 
 
 def test_an_empty_table_is_one_page_with_a_usable_cursor(chat: Deployment) -> None:
-    """Done at once; going on from there is empty and done, also when something has come."""
+    """Done at once; going on from there is empty and done, also when something has come (PAG-4, PAG-5)."""
     first = page(chat, options())
     assert (first["page"], first["isDone"], first["splitCursor"], first["pageStatus"]) == ([], True, None, None)
     chat.mutate("chat:fill", ns=[1])
@@ -108,7 +108,7 @@ def test_an_empty_table_is_one_page_with_a_usable_cursor(chat: Deployment) -> No
 
 
 def test_the_document_at_the_cursor_may_go(chat: Deployment) -> None:
-    """Nothing is skipped and nothing repeated."""
+    """Nothing is skipped and nothing repeated (PAG-6)."""
     chat.mutate("chat:fill", ns=[1, 2, 3, 4])
     first = page(chat, options(2))
     chat.mutate("chat:remove", n=2)
@@ -116,7 +116,7 @@ def test_the_document_at_the_cursor_may_go(chat: Deployment) -> None:
 
 
 def test_an_end_cursor_bounds_the_page(chat: Deployment) -> None:
-    """It overrules `numItems`, and is the page's own `continueCursor`."""
+    """It overrules `numItems`, and is the page's own `continueCursor` (PAG-8)."""
     chat.mutate("chat:fill", ns=[1, 2, 3, 4])
     end = page(chat, options(3))["continueCursor"]
     bounded = page(chat, options(1, endCursor=end))
@@ -128,7 +128,7 @@ def test_an_end_cursor_bounds_the_page(chat: Deployment) -> None:
 
 @pytest.mark.parametrize("desc", [False, True])
 def test_a_journal_pins_the_end_of_a_page(chat: Deployment, desc: bool) -> None:
-    """A delete shrinks the page, an insert inside grows it, an insert behind its end does not show."""
+    """A delete shrinks the page, an insert inside grows it, an insert behind its end does not show (PAG-19)."""
     chat.mutate("chat:fill", ns=[10, 20, 30, 40, 50])
     first = run(chat, options(3), desc=desc)
     assert first.journal is not None
@@ -144,7 +144,7 @@ def test_a_journal_pins_the_end_of_a_page(chat: Deployment, desc: bool) -> None:
 
 
 def test_a_first_page_that_was_empty_holds_whatever_comes(chat: Deployment) -> None:
-    """It ended behind everything, so it is subscribed to everything."""
+    """It ended behind everything, so it is subscribed to everything (PAG-21)."""
     first = run(chat, options(1))
     chat.mutate("chat:fill", ns=[1, 2])
     assert numbers(value_of(run(chat, options(1), journal=first.journal))) == [1, 2]
@@ -177,7 +177,7 @@ def test_the_read_set_ends_where_the_page_does(chat: Deployment) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "junk", "ümlaut", "AAAA", "A" * 44])
 def test_junk_is_no_cursor(chat: Deployment, cursor: str) -> None:
-    """Clients know the error by its data and begin again."""
+    """Clients know the error by its data and begin again (PAG-18)."""
     outcome = run(chat, options(3, cursor))
     assert outcome.failure is not None
     assert outcome.failure.message.startswith("InvalidCursor: Tried to run a query starting from a cursor, but")
@@ -186,7 +186,7 @@ def test_junk_is_no_cursor(chat: Deployment, cursor: str) -> None:
 
 
 def test_a_cursor_belongs_to_its_query(chat: Deployment) -> None:
-    """Another function, other bounds, another direction: refused, as is a changed letter."""
+    """Another function, other bounds, another direction: refused, as is a changed letter (PAG-18)."""
     chat.mutate("chat:fill", ns=[1, 2, 3])
     cursor = page(chat, options(1))["continueCursor"]
     assert numbers(page(chat, options(1, cursor))) == [2]
@@ -220,7 +220,7 @@ def test_cursors_show_nothing(deployment: Callable[..., Deployment]) -> None:
 
 
 def test_rows_budget(chat: Deployment) -> None:
-    """Reached: required. Just enough: recommended. Below: nothing."""
+    """Reached: required. Just enough: recommended. Below: nothing (PAG-9, PAG-10, PAG-11)."""
     chat.mutate("chat:fill", ns=list(range(1, 6)))
     reached = page(chat, options(5, maximumRowsRead=3.0))
     assert (numbers(reached), reached["pageStatus"], reached["isDone"]) == ([1, 2, 3], "SplitRequired", False)
@@ -232,7 +232,7 @@ def test_rows_budget(chat: Deployment) -> None:
 
 
 def test_bytes_budget(chat: Deployment) -> None:
-    """The same in bytes; one byte makes pages of one document, and an empty last one."""
+    """The same in bytes; one byte makes pages of one document, and an empty last one (PAG-12)."""
     chat.mutate("chat:fill", ns=list(range(1, 6)), pad=900)
     required = page(chat, options(3, maximumBytesRead=2_000.0))
     assert (numbers(required), required["pageStatus"]) == ([1, 2], "SplitRequired")
@@ -243,7 +243,7 @@ def test_bytes_budget(chat: Deployment) -> None:
 
 
 def test_filtered_pages(chat: Deployment) -> None:
-    """`numItems` counts matches, the budget counts rows: the sizes that existing suites expect."""
+    """`numItems` counts matches, the budget counts rows: the sizes that existing suites expect (PAG-2, PAG-13)."""
     chat.mutate("chat:fill", ns=list(range(21)))
     ns = [1.0, 2.0, 4.0, 13.0, 14.0, 16.0, 17.0, 19.0, 20.0]
     by_rows = all_pages(chat, options(100, maximumRowsRead=4.0), "chat:matching", ns=ns)
@@ -253,7 +253,7 @@ def test_filtered_pages(chat: Deployment) -> None:
 
 
 def test_halves_of_a_split_make_the_page(chat: Deployment) -> None:
-    """From the cursor to the middle, and from there to the end: in order, once each."""
+    """From the cursor to the middle, and from there to the end: in order, once each (PAG-15, PAG-22)."""
     chat.mutate("chat:fill", ns=list(range(7)))
     whole = page(chat, options(7))
     left = page(chat, options(7, endCursor=whole["splitCursor"]))
@@ -286,14 +286,14 @@ def test_a_pinned_page_that_outgrew_its_budget_says_so(chat: Deployment) -> None
     ],
 )
 def test_options_that_make_no_page(chat: Deployment, opts: dict[str, Any], message: str) -> None:
-    """Each in the words that clients know."""
+    """Each in the words that clients know (PAG-17)."""
     with pytest.raises(CallError) as caught:
         page(chat, opts)
     assert message in caught.value.failure.message
 
 
 def test_one_page_in_each_function(chat: Deployment) -> None:
-    """A second one is refused; nested functions have their own, each pinned."""
+    """A second one is refused; nested functions have their own, each pinned (PAG-16)."""
     with pytest.raises(CallError, match="ran multiple paginated queries"):
         page(chat, options(), "chat:twice")
     chat.mutate("chat:fill", ns=[1, 2, 3])

@@ -117,7 +117,7 @@ def test_a_query_in_memory_is_not_run_again() -> None:
 
 @pytest.mark.parametrize("args", [{"a": 1}, [{"a": 1}]])
 def test_pitfall_47_args_are_an_object_or_an_array_with_one(args: Any) -> None:
-    """JavaScript sends the array, people the object."""
+    """JavaScript sends the array, people the object (VAL-20)."""
     seen: list[bytes] = []
 
     async def scene(world: World) -> None:
@@ -168,7 +168,7 @@ def test_mutations_and_actions_are_answered() -> None:
     ],
 )
 def test_pitfall_45_refused_functions_are_answered_with_200(route: str, path: str, words: str) -> None:
-    """As a function's own error, or the client would show the body as a message."""
+    """As a function's own error, or the client would show the body as a message (ERR-3)."""
 
     async def scene(world: World) -> None:
         reply = await world.post(f"/api/{route}", {"path": path, "args": {}})
@@ -181,7 +181,7 @@ def test_pitfall_45_refused_functions_are_answered_with_200(route: str, path: st
 
 
 def test_pitfall_45_application_errors_keep_their_data_and_status_200() -> None:
-    """`errorData` is there for AppErrors, null included, and absent for others (pitfall 17)."""
+    """`errorData` is there for AppErrors, null included, and absent for others (pitfall 17) (ERR-3, ERR-4)."""
 
     async def scene(world: World) -> None:
         world.engine.answer("q:app", fails(boom("Uncaught AppError: nope", data=b'{"code":7}')))
@@ -294,7 +294,7 @@ def test_query_batch_answers_each() -> None:
     ],
 )
 def test_formats(name: str | None, expected: bytes) -> None:
-    """Each output format and its alias; people's is the default."""
+    """Each output format and its alias; people's is the default (VAL-16)."""
 
     async def scene(world: World) -> None:
         wire = '{"i":{"$integer":"AQAAAAAAAAA="},"n":{"$float":"AAAAAAAA+H8="},"x":3}'
@@ -675,7 +675,7 @@ def test_an_idempotency_key_has_a_length(key: str) -> None:
 
 
 def test_a_consistent_query_asks_for_a_timestamp_first() -> None:
-    """The newest commit's; the answer has the form of /api/query."""
+    """The newest commit's; the answer has the form of /api/query (SYNC-15)."""
 
     async def scene(world: World) -> None:
         ts = (await world.post("/api/query_ts")).json["ts"]

@@ -35,7 +35,7 @@ def test_actions_run_beside_each_other(deployment: Deployment) -> None:
 
 
 def test_an_action_over_its_time_is_answered_for(deployment: Deployment) -> None:
-    """An action that is over its limit fails, also if it does not heed its cancellation."""
+    """An action that is over its limit fails, also if it does not heed its cancellation (LIM-9)."""
     actor = deployment.actor(action_time_s=0.05)
     actor.send(RunAction(run=1, call=call("errands:wait")))
     failure = actor.receive(ActionDone).outcome.failure

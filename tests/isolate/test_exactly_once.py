@@ -8,7 +8,7 @@ from tests.isolate.isolates import Deployment, call, texts, value
 
 
 def test_a_repeated_call_gets_the_first_outcome(deployment: Deployment) -> None:
-    """A call id that has run is answered from its record, with the commit it then had; nothing runs."""
+    """A call id that has run is answered from its record, with the commit it then had; nothing runs (SYNC-9)."""
     writer = deployment.writer()
     [first] = writer.run(call("notes:add", text="one", call_id="a"))
     [other] = writer.run(call("notes:add", text="two", call_id="b"))

@@ -43,7 +43,10 @@ def failure(isolate: Isolate, path: str, name: str) -> Failure:
 
 @pytest.mark.parametrize(("name", "sentence"), SURVIVABLE)
 def test_a_mutation_fails_alone(deployment: Deployment, name: str, sentence: str) -> None:
-    """A fault undoes its own mutation; those before and after it in the batch are committed, by the same process."""
+    """
+    A fault undoes its own mutation; those before and after it in the batch are committed, by the same process
+    (LIM-8, LIM-10, LIM-13).
+    """
     writer = deployment.writer()
     before, fault, after = writer.run(
         call("notes:add", text="before"), call("faults:write", name=name), call("notes:add", text="after")
@@ -58,7 +61,10 @@ def test_a_mutation_fails_alone(deployment: Deployment, name: str, sentence: str
 
 @pytest.mark.parametrize(("name", "sentence"), SURVIVABLE)
 def test_a_query_fails_alone(deployment: Deployment, name: str, sentence: str) -> None:
-    """A fault fails its own query, also in a round; the next ones are answered by the same process."""
+    """
+    A fault fails its own query, also in a round; the next ones are answered by the same process (LIM-8, LIM-10,
+    LIM-13).
+    """
     reader = deployment.reader()
     assert sentence in failure(reader, "faults:ask", name).message
     reader.send(OpenRound(round=1))
@@ -73,7 +79,7 @@ def test_a_query_fails_alone(deployment: Deployment, name: str, sentence: str) -
 
 
 def test_a_query_cannot_drive_the_database_for_ever(deployment: Deployment) -> None:
-    """Time in database calls is not charged, but the clock ends a query that does nothing else."""
+    """Time in database calls is not charged, but the clock ends a query that does nothing else (LIM-10)."""
     reader = deployment.reader()
     [outcome] = reader.run(call("faults:walkForEver"))
     assert outcome.failure is not None

@@ -28,13 +28,13 @@ def test_structlog_is_understood(deployment: Deployment) -> None:
 
 
 def test_lines_are_limited_in_number(deployment: Deployment) -> None:
-    """After the last line that is kept one more says that there were others."""
+    """After the last line that is kept one more says that there were others (LIM-11)."""
     lines = log_lines(deployment, "notes:chatter", lines=LINES_MAX + 10)
     assert lines == [f"[LOG] {number}" for number in range(LINES_MAX)] + [OVERFLOW]
 
 
 def test_lines_are_limited_in_length(deployment: Deployment) -> None:
-    """A line is cut at a whole character."""
+    """A line is cut at a whole character (LIM-11)."""
     [line] = log_lines(deployment, "notes:talkAtLength")
     assert LINE_BYTES_MAX - 2 < len(line.encode()) <= LINE_BYTES_MAX
     assert set(line) == set("[LOG] ä")

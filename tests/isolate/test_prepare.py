@@ -44,7 +44,10 @@ def write_schema(deployment: Deployment, *, text: str = "str", stars: str = "", 
 
 
 def test_a_schema_that_documents_violate_is_refused(deployment: Deployment) -> None:
-    """The refusal names document, table and field, and where the table is declared; the old schema goes on working."""
+    """
+    The refusal names document, table and field, and where the table is declared; the old schema goes on working
+    (SCM-6).
+    """
     [note] = with_notes(deployment, "one")
     old_schema = (deployment.root / "schema.py").read_text()
     write_schema(deployment)
@@ -70,7 +73,10 @@ def test_a_field_of_another_type_is_refused(deployment: Deployment) -> None:
 
 
 def test_a_new_index_is_filled(deployment: Deployment) -> None:
-    """Documents that exist are in an index that did not, under its fields' defaults, before any function runs."""
+    """
+    Documents that exist are in an index that did not, under its fields' defaults, before any function runs
+    (IDX-17, SCM-7).
+    """
     with_notes(deployment, "one", "two")
     write_schema(deployment, stars=" = 3")
     with (deployment.root / "app_functions" / "notes.py").open("a") as notes:

@@ -14,7 +14,7 @@ from tests.isolate.isolates import Deployment, call, texts, value
 
 
 def test_a_round_keeps_its_snapshot(deployment: Deployment) -> None:
-    """All calls of a round see the commits up to its timestamp, however many follow meanwhile."""
+    """All calls of a round see the commits up to its timestamp, however many follow meanwhile (TXN-11)."""
     writer, reader = deployment.writer(), deployment.reader()
     before = writer.batch(call("notes:add", text="one"))
     reader.send(OpenRound(round=1))

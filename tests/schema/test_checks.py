@@ -197,7 +197,7 @@ def test_every_problem_is_reported_at_its_own_line(schema: Schema) -> None:
     ],
 )
 def test_what_a_table_must_not_say(schema: Schema, line: str, problem: str) -> None:
-    """Each rule about names, fields and indexes has its sentence."""
+    """Each rule about names, fields and indexes has its sentence (SCM-1, IDX-18)."""
     body = f"""
         class O(Object):
             a: str
@@ -236,7 +236,7 @@ def test_what_a_table_must_not_say(schema: Schema, line: str, problem: str) -> N
     ],
 )
 def test_what_classes_must_not_say(schema: Schema, body: str, problem: str) -> None:
-    """Rules about classes as a whole."""
+    """Rules about classes as a whole (IDX-18)."""
     problems = schema.problems(body)
 
     assert len(problems) == 1

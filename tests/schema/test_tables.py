@@ -135,7 +135,10 @@ def test_a_field_that_a_stored_document_lacks_has_its_default() -> None:
     ],
 )
 def test_a_document_is_checked_when_it_is_written(field: str, value: Any, path: str, reason: str) -> None:
-    """Types, limits and sizes hold at every write, whatever happened to the document since it was made."""
+    """
+    Types, limits and sizes hold at every write, whatever happened to the document since it was made (SCM-2,
+    SCM-4).
+    """
     document = note()
     setattr(document, field, value)
 
@@ -350,7 +353,7 @@ def test_no_bounds_are_the_whole_index() -> None:
 
 
 def test_contradicting_bounds_are_an_empty_range() -> None:
-    """Nothing lies below "a" and above "b", and asking for it is no error."""
+    """Nothing lies below "a" and above "b", and asking for it is no error (IDX-8)."""
     bounds = INFO.bounds("by_article", {}, between("b", "a"), LAYOUT)
 
     assert bounds.start == bounds.end

@@ -56,7 +56,7 @@ class Item(Object):
     ids=str,
 )
 def test_validators_have_the_official_json(hint: Any, expected: Any) -> None:
-    """The JSON that the official command line reads function specifications in."""
+    """The JSON that the official command line reads function specifications in (SCM-9)."""
     assert validator_json(kind_of(hint, Scope(__name__, globals())).validator) == expected
 
 

@@ -41,7 +41,7 @@ def test_creation_time_orders_also_what_was_inserted_out_of_order(store: Store, 
 
 
 def test_equal_fields_come_in_the_order_of_creation(store: Store, users: Users) -> None:
-    """Behind its fields an index goes on with creation time; descending turns all of it around."""
+    """Behind its fields an index goes on with creation time; descending turns all of it around (IDX-12, IDX-13)."""
     add(store, users, user(2, "bob"), user(3, "ada"), user(1, "bob"))
     with store.read() as snapshot:
         assert users.all(snapshot, users.by_name) == [user(3, "ada"), user(1, "bob"), user(2, "bob")]

@@ -65,7 +65,7 @@ def test_tables_get_the_numbers_that_ids_are_made_of(store: Store) -> None:
 
 
 def test_preparing_again_changes_nothing(file: Backend) -> None:
-    """The same schema finds the same numbers after a restart, looks at no document and locks nobody out."""
+    """The same schema finds the same numbers after a restart, looks at no document and locks nobody out (VAL-19)."""
     store = file.open()
     users = Users.prepare(store, PLAIN)
     add(store, users, user(1))
@@ -77,7 +77,7 @@ def test_preparing_again_changes_nothing(file: Backend) -> None:
 
 
 def test_a_new_index_covers_documents_that_existed_before(store: Store) -> None:
-    """It is filled before anybody can use it, in order, also when there are more than are examined at once."""
+    """It is filled before anybody can use it, in order, also when there are more than are examined at once (IDX-17)."""
     users = Users.prepare(store, table_spec())
     names = [f"name {(number * 7_919) % 600:03}" for number in range(600)]
     add(store, users, *(user(number, name) for number, name in enumerate(names)))

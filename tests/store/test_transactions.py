@@ -27,7 +27,7 @@ def test_a_transaction_sees_its_own_writes(store: Store, users: Users) -> None:
 
 
 def test_a_snapshot_never_changes(store: Store, users: Users) -> None:
-    """Neither open transactions nor commits show in a snapshot that was opened before."""
+    """Neither open transactions nor commits show in a snapshot that was opened before (TXN-11)."""
     first = add(store, users, user(1))
     with store.read() as before:
         with store.write() as txn:

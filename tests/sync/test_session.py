@@ -70,7 +70,7 @@ def subscribed(engine: StandInEngine, *paths: str, development: bool = True) -> 
 
 
 def test_a_first_transition_begins_at_zero(client: Client) -> None:
-    """Pitfall 2: every connection starts from version zero, in all three parts."""
+    """Pitfall 2: every connection starts from version zero, in all three parts (SYNC-1)."""
     client.subscribe(0, "q:list")
     [transition] = client.settle()
     assert transition["startVersion"] == ZERO
@@ -172,7 +172,10 @@ def test_a_query_set_on_another_base_is_fatal(client: Client, base: int) -> None
 
 
 def test_a_client_from_our_future_is_sent_away(engine: StandInEngine) -> None:
-    """Pitfall 10: a client that has seen a later commit than ours is closed with a retry, and shown nothing older."""
+    """
+    Pitfall 10: a client that has seen a later commit than ours is closed with a retry, and shown nothing older
+    (SYNC-10).
+    """
     client = Client(engine)
     client.connect(maxObservedTimestamp=encode_ts(T0 + 1))
     client.send(type="ModifyQuerySet", baseVersion=0, newVersion=1, modifications=[])
@@ -195,7 +198,7 @@ def test_a_client_that_has_seen_our_newest_commit_is_welcome(engine: StandInEngi
 
 
 def test_pitfall_4_an_empty_modification_is_acknowledged(client: Client) -> None:
-    """ModifyQuerySet without modifications still moves the version, in the next transition."""
+    """ModifyQuerySet without modifications still moves the version, in the next transition (SYNC-2)."""
     client.modify()
     [transition] = client.settle()
     assert transition["modifications"] == []
@@ -203,7 +206,7 @@ def test_pitfall_4_an_empty_modification_is_acknowledged(client: Client) -> None
 
 
 def test_pitfall_6_one_commit_is_one_transition(engine: StandInEngine) -> None:
-    """Two queries that one commit changes come together, by ascending number."""
+    """Two queries that one commit changes come together, by ascending number (SYNC-4)."""
     answer = ["1"]
     engine.answer("q:a", lambda _: Outcome(value=answer[0].encode(), reads=[Range(1, b"")]))
     engine.answer("q:b", lambda _: Outcome(value=b"[" + answer[0].encode() + b"]", reads=[Range(1, b"")]))
@@ -233,14 +236,14 @@ def test_pitfall_9_only_removed_queries_are_told_to_be_removed(engine: StandInEn
 
 
 def test_added_and_removed_at_once_is_removed(client: Client) -> None:
-    """A query that comes and goes in one message is answered with QueryRemoved alone."""
+    """A query that comes and goes in one message is answered with QueryRemoved alone (SYNC-3)."""
     client.modify({"type": "Add", "queryId": 0, "udfPath": "q:list", "args": [{}]}, {"type": "Remove", "queryId": 0})
     [transition] = client.settle()
     assert transition["modifications"] == [{"type": "QueryRemoved", "queryId": 0}]
 
 
 def test_an_unchanged_result_is_not_sent_again(engine: StandInEngine) -> None:
-    """A commit in the read set that changes nothing wakes the query and not the client."""
+    """A commit in the read set that changes nothing wakes the query and not the client (SYNC-7)."""
     client = subscribed(engine, "q:list")
     engine.commit(touched=1)
     assert client.settle() == []
@@ -290,7 +293,7 @@ def test_a_component_is_something_that_we_do_not_have(client: Client) -> None:
 
 
 def test_pitfall_62_a_journal_comes_back_with_the_query(engine: StandInEngine) -> None:
-    """The journal in an Add reaches the run, and the one that a run leaves reaches the client."""
+    """The journal in an Add reaches the run, and the one that a run leaves reaches the client (SYNC-14)."""
     journals: list[str | None] = []
 
     def page(call: Any) -> Outcome:
@@ -307,7 +310,7 @@ def test_pitfall_62_a_journal_comes_back_with_the_query(engine: StandInEngine) -
 
 
 def test_pitfall_61_a_page_that_was_shown_keeps_its_end(engine: StandInEngine) -> None:
-    """The next run of a page is given the journal of the one before."""
+    """The next run of a page is given the journal of the one before (SYNC-14)."""
     journals: list[str | None] = []
 
     def page(call: Any) -> Outcome:
@@ -335,7 +338,7 @@ def test_a_failed_query_recovers(engine: StandInEngine) -> None:
 
 
 def test_pitfall_17_only_app_errors_carry_data(engine: StandInEngine) -> None:
-    """`errorData` is absent for ordinary errors, and there for an AppError, null included."""
+    """`errorData` is absent for ordinary errors, and there for an AppError, null included (ERR-7)."""
     engine.answer("q:plain", fails(boom()))
     engine.answer("q:data", fails(boom("Uncaught AppError: null", data=b"null")))
     client = Client(engine)
@@ -347,7 +350,7 @@ def test_pitfall_17_only_app_errors_carry_data(engine: StandInEngine) -> None:
 
 
 def test_a_failure_in_development_tells_all(engine: StandInEngine) -> None:
-    """Request id, message, traceback and log lines."""
+    """Request id, message, traceback and log lines (ERR-1)."""
     engine.answer("q:list", lambda _: Outcome(failure=boom(), log_lines=["[LOG] 1"], reads=[Range(1, b"")]))
     client = Client(engine)
     client.subscribe(0, "q:list")
@@ -426,7 +429,7 @@ def test_text_that_is_half_a_character_is_told_all_the_same(engine: StandInEngin
 
 
 def test_pitfall_14_the_response_precedes_the_transition_that_shows_it(engine: StandInEngine) -> None:
-    """Response first, then a transition at or past its commit with the changed result."""
+    """Response first, then a transition at or past its commit with the changed result (SYNC-5)."""
     client = subscribed(engine, "q:list")
     client.mutate(0)
     engine.answer("q:list", value("[1,2]"))
@@ -445,7 +448,7 @@ def test_pitfall_14_the_response_precedes_the_transition_that_shows_it(engine: S
 
 
 def test_pitfall_15_a_mutation_without_effect_is_followed_by_a_transition(client: Client) -> None:
-    """A page without queries still gets one, or `await mutation()` would never return."""
+    """A page without queries still gets one, or `await mutation()` would never return (SYNC-5)."""
     client.mutate(0)
     ts = client.engine.commit()
     response, transition = client.settle()
@@ -484,7 +487,7 @@ def test_an_unknown_mutation_is_refused_and_followed_by_a_transition(client: Cli
 
 
 def test_pitfall_19_mutations_are_queued_in_their_order(client: Client) -> None:
-    """And answered in it."""
+    """And answered in it (TXN-13)."""
     for request_id in range(3):
         client.mutate(request_id)
     for _ in range(3):
@@ -494,7 +497,7 @@ def test_pitfall_19_mutations_are_queued_in_their_order(client: Client) -> None:
 
 
 def test_pitfall_20_a_repeated_mutation_has_the_same_call_id(engine: StandInEngine) -> None:
-    """Session and request name a mutation over reconnects; another session's are others."""
+    """Session and request name a mutation over reconnects; another session's are others (SYNC-9)."""
     first, second = Client(engine), Client(engine)
     for client in (first, second):
         client.connect()
@@ -686,7 +689,7 @@ def test_pitfall_40_a_refreshed_token_runs_nothing(engine: StandInEngine) -> Non
 
 
 def test_pitfall_42_results_are_not_shared_across_identities(engine: StandInEngine) -> None:
-    """A query that looked at the identity answers each user with his own."""
+    """A query that looked at the identity answers each user with his own (SYNC-17)."""
     engine.answer(
         "q:me",
         lambda call: Outcome(
@@ -704,7 +707,7 @@ def test_pitfall_42_results_are_not_shared_across_identities(engine: StandInEngi
 
 
 def test_an_identity_change_reruns_only_what_looked_at_it(engine: StandInEngine) -> None:
-    """AUTH-19."""
+    """AUTH-19 (SYNC-17)."""
     engine.answer("q:me", value("0", personal=True))
     client = subscribed(engine, "q:list", "q:me")
     engine.runs.clear()
@@ -802,7 +805,7 @@ def test_unsent_responses_are_bounded(client: Client) -> None:
 
 
 def test_pitfall_28_a_ping_is_said_into_silence_only(client: Client) -> None:
-    """A frame that waits is a sign of life by itself."""
+    """A frame that waits is a sign of life by itself (SYNC-13)."""
     client.session.ping()
     assert client.take() == [{"type": "Ping"}]
     client.modify()

@@ -26,7 +26,7 @@ internals = st.binary(min_size=16, max_size=16)
 
 @pytest.mark.parametrize(("table_number", "internal", "text"), VECTORS)
 def test_vectors(table_number: int, internal: bytes, text: str) -> None:
-    """Known ids are written and read as they are known."""
+    """Known ids are written and read as they are known (VAL-18)."""
     assert encode_id(table_number, internal) == text
     assert decode_id(text) == (table_number, internal)
     assert table_number_of(text) == table_number
@@ -34,7 +34,7 @@ def test_vectors(table_number: int, internal: bytes, text: str) -> None:
 
 @given(table_numbers, internals)
 def test_round_trip(table_number: int, internal: bytes) -> None:
-    """Every id comes back; ordinary table numbers make 32 letters, all make 31 to 37."""
+    """Every id comes back; ordinary table numbers make 32 letters, all make 31 to 37 (VAL-18)."""
     text = encode_id(table_number, internal)
     assert decode_id(text) == (table_number, internal)
     assert 31 <= len(text) <= 37
@@ -44,7 +44,7 @@ def test_round_trip(table_number: int, internal: bytes) -> None:
 
 @pytest.mark.parametrize("text", [text for _, _, text in VECTORS])
 def test_no_other_spelling_is_read(text: str) -> None:
-    """Capitals, look-alike letters, signs, spaces, underscores and wrong lengths are refused."""
+    """Capitals, look-alike letters, signs, spaces, underscores and wrong lengths are refused (VAL-18)."""
     others = {
         text.upper(),
         text.capitalize(),

@@ -151,7 +151,7 @@ LADDER: list[object] = [
 
 
 def test_the_ladder_of_types() -> None:
-    """Keys and `compare` both put a ladder across all types in its order."""
+    """Keys and `compare` both put a ladder across all types in its order (VAL-1, VAL-2, VAL-3, VAL-4, VAL-5)."""
     assert sorted(LADDER, key=key_of) == LADDER
     for (low, a), (high, b) in itertools.product(enumerate(LADDER), repeat=2):
         assert compare(a, b) == (low > high) - (low < high), (a, b)

@@ -47,7 +47,7 @@ class Anchor(msgspec.Struct, rename="camel"):
     ],
 )
 def test_size(value: object, size: int) -> None:
-    """Sizes follow the clients' formula."""
+    """Sizes follow the clients' formula (VAL-17)."""
     assert value_size(value) == size
 
 
@@ -80,7 +80,7 @@ def nest(depth: int) -> object:
 
 @pytest.mark.parametrize(("limits", "deepest"), [(DOCUMENT_LIMITS, 16), (VALUE_LIMITS, 64)])
 def test_refuses_too_deep_nesting(limits: object, deepest: int) -> None:
-    """The outermost container counts as one, a scalar as none."""
+    """The outermost container counts as one, a scalar as none (VAL-7)."""
     assert isinstance(limits, type(DOCUMENT_LIMITS))
     check_depth_and_width(nest(deepest), limits)
     with pytest.raises(BadValue, match=f"{limits.noun} is too nested") as caught:
@@ -89,7 +89,7 @@ def test_refuses_too_deep_nesting(limits: object, deepest: int) -> None:
 
 
 def test_refuses_too_wide_containers() -> None:
-    """The error says which array or object inside is too wide; absent fields do not count."""
+    """The error says which array or object inside is too wide; absent fields do not count (VAL-8)."""
     check_depth_and_width({"a": [None] * 8192, "b": {str(n): n for n in range(1024)}})
     with pytest.raises(BadValue, match="Array length is too long: 8,193") as caught:
         check_depth_and_width({"a": [[], [None] * 8193]})

@@ -19,7 +19,7 @@ from joelclaw.values.names import (
 
 @pytest.mark.parametrize("name", ["", "a", "_x", "odd name", "~", " ", "a$b", "x" * 1024, "__proto__"])
 def test_legal_field_names(name: str) -> None:
-    """Printable ASCII is legal inside values, the empty name and nested underscores included."""
+    """Printable ASCII is legal inside values, the empty name and nested underscores included (VAL-10)."""
     assert field_name_problem(name) is None
 
 
@@ -36,13 +36,13 @@ def test_legal_field_names(name: str) -> None:
     ],
 )
 def test_refused_field_names(name: str, reason: str) -> None:
-    """Clients throw on these names, so they are refused, at the top level of documents too."""
+    """Clients throw on these names, so they are refused, at the top level of documents too (VAL-10)."""
     assert field_name_problem(name) == reason
     assert document_field_problem(name) == reason
 
 
 def test_top_level_document_fields_leave_the_underscore_to_the_system() -> None:
-    """A stored document's own fields do not begin with `_`."""
+    """A stored document's own fields do not begin with `_` (VAL-11)."""
     problem = document_field_problem("_mine")
     assert problem is not None
     assert "only allowed for system fields like '_id'" in problem

@@ -24,7 +24,7 @@ from joelclaw.values.paths import normalise
     ],
 )
 def test_spellings(path: str, canonical: str) -> None:
-    """All spellings that clients send become one, which stays itself."""
+    """All spellings that clients send become one, which stays itself (FN-3)."""
     assert normalise(path) == canonical
     assert normalise(canonical) == canonical
 

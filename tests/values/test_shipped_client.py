@@ -123,7 +123,7 @@ def test_the_client_reads_all_we_write(pairs: list[Pair]) -> None:
 
 
 def test_key_order_is_the_clients_order(pairs: list[Pair]) -> None:
-    """Keys compare as the client's `compareValues` does, for every pair."""
+    """Keys compare as the client's `compareValues` does, for every pair (VAL-1)."""
     for pair in pairs:
         key_a, key_b = key_of(pair.a), key_of(pair.b)
         assert (key_a > key_b) - (key_a < key_b) == pair.order, pair

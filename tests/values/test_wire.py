@@ -48,7 +48,7 @@ VECTORS: list[tuple[object, str]] = [
 
 @pytest.mark.parametrize(("value", "text"), VECTORS)
 def test_vectors(value: object, text: str) -> None:
-    """Known values have their known text, and the text gives the value back, type included."""
+    """Known values have their known text, and the text gives the value back, type included (VAL-15)."""
     assert encode(value) == text.encode()
     assert key_of(decode(text)) == key_of(value)
     assert type(decode(text)) is type(value)
@@ -304,7 +304,7 @@ def test_writes_what_loses_nothing(value: object, text: str) -> None:
     ],
 )
 def test_refuses_what_has_no_wire_form(value: object, reason: str) -> None:
-    """What clients do not know is refused by its type and place, with what to use instead."""
+    """What clients do not know is refused by its type and place, with what to use instead (VAL-12, VAL-13)."""
     with pytest.raises(BadValue) as caught:
         encode({"a": [None, {"b": (value,)}]})
     assert caught.value.path.startswith(".a[1].b[0]")
@@ -332,7 +332,7 @@ def _count(value: object, wanted: Callable[[object], bool]) -> int:
 
 
 def test_clean_json() -> None:
-    """For people: int64 as a decimal string, special floats by name, bytes as base64, -0.0 as it is."""
+    """For people: int64 as a decimal string, special floats by name, bytes as base64, -0.0 as it is (VAL-16)."""
     value = {
         "int64": Int64(-5),
         "floats": [math.nan, math.inf, -math.inf, -0.0, 1.0],

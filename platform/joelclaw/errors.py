@@ -698,6 +698,9 @@ class AppError(Exception):
     `data` is any wire value: a sentence, or an object that the client's code looks into.
     """
 
+    data: Any = None
+    """None, too, of a subclass whose `__init__` does not call ours."""
+
     def __init__(self, data: Any) -> None:
         super().__init__(data)
         self.data = data

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from joelclaw.errors import FunctionTimedOut
@@ -68,7 +69,7 @@ def failure_of(outcome: Outcome) -> Failure:
     ],
 )
 def test_arguments_are_checked(app: Callable[[str], Deployment], arguments: dict[str, Any], message: str) -> None:
-    """The function does not start; the words are public and have no frames."""
+    """The function does not start; the words are public and have no frames (FN-4, FN-5)."""
     f = app("@query\ndef f(ctx: QueryCtx, id: int, note: Id[Note] | None = None) -> int:\n    return id\n")
     failure = failure_of(f.run_query("f:f", arguments))
     assert failure.message.startswith(message)
@@ -77,7 +78,7 @@ def test_arguments_are_checked(app: Callable[[str], Deployment], arguments: dict
 
 
 def test_an_id_of_another_table_is_refused(app: Callable[[str], Deployment]) -> None:
-    """Naming both tables."""
+    """Naming both tables (FN-7)."""
     f = app(
         """
         @mutation
@@ -93,7 +94,7 @@ def test_an_id_of_another_table_is_refused(app: Callable[[str], Deployment]) -> 
 
 
 def test_arguments_as_they_come(app: Callable[[str], Deployment]) -> None:
-    """`**kwargs: Any` takes every wire value under its name on the wire."""
+    """`**kwargs: Any` takes every wire value under its name on the wire (FN-8)."""
     f = app("@query\ndef f(ctx: QueryCtx, /, **rest: Any) -> Any:\n    return rest\n")
     rest = {"aB": 1.0, "ctx": [True, None], "big": Int64(5)}
     assert wire.decode(f.run_query("f:f", rest).value) == rest
@@ -107,7 +108,7 @@ def test_defaults_are_fresh_for_each_call(app: Callable[[str], Deployment]) -> N
 
 @pytest.mark.parametrize("value", ["'x'", "[1, 'x']", "None", "{1}", "[float('nan')]", "object()"])
 def test_results_are_checked(app: Callable[[str], Deployment], value: str) -> None:
-    """A wrong one fails the call, and a mutation writes nothing."""
+    """A wrong one fails the call, and a mutation writes nothing (FN-9, FN-10)."""
     f = app(
         f"""
         @mutation
@@ -149,7 +150,7 @@ def test_classes_of_one_name_in_two_files_stay_apart(deployment: Callable[..., D
 
 
 def test_too_large_arguments_and_results_are_refused(app: Callable[[str], Deployment]) -> None:
-    """16 MiB, by the clients' way of counting."""
+    """16 MiB, by the clients' way of counting (LIM-6)."""
     f = app("@query\ndef f(ctx: QueryCtx, text: str, times: int) -> str:\n    return text * times\n")
     assert len(f.query("f:f", text="x" * 1_000_000, times=16.0)) == 16_000_000
     with pytest.raises(CallError, match=r"Function f.f return value is too large \(actual: 16.21 MiB, limit: 16 MiB\)"):
@@ -162,7 +163,7 @@ def test_too_large_arguments_and_results_are_refused(app: Callable[[str], Deploy
 
 
 def test_unknown_and_wrong_kind(app: Callable[[str], Deployment]) -> None:
-    """In the clients' words."""
+    """In the clients' words (FN-1, FN-2)."""
     f = app("@query\ndef f(ctx: QueryCtx) -> None: ...\n")
     assert failure_of(f.run_query("f:g")).message == (
         "Could not find public function for 'f:g'. Did you forget to run `joelclaw dev`?"
@@ -310,11 +311,27 @@ def test_require_user(app: Callable[[str], Deployment]) -> None:
             {"message": "hi", "code": Int64(123), "n": 2.0},
         ),
         ("raise FooError(['a'])", 'Uncaught FooError: ["a"]', ["a"]),
+        (
+            "raise AppError(MappingProxyType({'a': UNSET, 'b': (1, 2)}))",
+            'Uncaught ConvexError: {"b":[1,2]}',
+            {"b": [1, 2]},
+        ),
+        ("raise BareError('x')", "Uncaught BareError: null", None),
     ],
 )
 def test_app_errors_carry_their_data(app: Callable[[str], Deployment], statement: str, message: str, data: Any) -> None:
-    """Text as it is, objects as JSON; a subclass keeps its name; always public."""
-    f = app(f"class FooError(AppError): ...\n@query\ndef f(ctx: QueryCtx) -> None:\n    {statement}\n")
+    """Text as it is, objects as JSON; a subclass keeps its name; always public (ERR-4, ERR-5, ERR-6)."""
+    f = app(
+        f"""
+        from types import MappingProxyType
+        class FooError(AppError): ...
+        class BareError(AppError):
+            def __init__(self, text: str) -> None: ...
+        @query
+        def f(ctx: QueryCtx) -> None:
+            {statement}
+        """
+    )
     failure = failure_of(f.run_query("f:f"))
     assert (failure.message, failure.public, failure.code) == (message, True, "app_error")
     assert failure.data is not None
@@ -322,7 +339,7 @@ def test_app_errors_carry_their_data(app: Callable[[str], Deployment], statement
 
 
 def test_other_errors_have_no_data(app: Callable[[str], Deployment]) -> None:
-    """Their message is not public; their frames are those of the user's files, innermost first."""
+    """Their message is not public; their frames are those of the user's files, innermost first (ERR-7)."""
     f = app(
         """
         import json
@@ -339,6 +356,20 @@ def test_other_errors_have_no_data(app: Callable[[str], Deployment]) -> None:
     assert failure.frames == "    at helper (app_functions/f.py:7)\n    at f (app_functions/f.py:10)"
 
 
+def test_an_error_of_the_apps_cannot_call_itself_public(app: Callable[[str], Deployment]) -> None:
+    """An attribute that is ours on our errors is nothing on others'."""
+    f = app(
+        """
+        class Loud(Exception):
+            public = True
+        @query
+        def f(ctx: QueryCtx) -> None:
+            raise Loud("a secret")
+        """
+    )
+    assert not failure_of(f.run_query("f:f")).public
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
@@ -347,6 +378,11 @@ def test_other_errors_have_no_data(app: Callable[[str], Deployment]) -> None:
         ("f(ctx)", "Uncaught RecursionError: "),
         ("raise AppError({1})", "Uncaught ConvexError: its data is no wire value"),
         ("raise Unspeakable", "Uncaught Unspeakable: (its text cannot be shown)"),
+        ("raise Exiting", "Uncaught Exiting: (its text cannot be shown)"),
+        ("raise Obliging('x')", "Uncaught Obliging: x"),
+        ("raise Nameless", "Uncaught exception that cannot be shown: ValueError"),
+        ("raise ValueError('\\ud800')", "Uncaught ValueError: \\ud800"),
+        ("return '\\ud800'", "ReturnsValidationError: "),
         ("raise BaseException('x' * 100_000)", "Uncaught BaseException: xxx"),
     ],
 )
@@ -357,12 +393,23 @@ def test_nothing_is_raised_from_a_run(app: Callable[[str], Deployment], statemen
         class Unspeakable(Exception):
             def __str__(self) -> str:
                 raise ValueError
+        class Exiting(Exception):
+            def __str__(self) -> str:
+                raise SystemExit
+        class Obliging(Exception):
+            def __getattr__(self, name: str) -> Any:
+                return self
+        class Unnamed(type):
+            __name__ = property(lambda cls: int("x"))
+        class Nameless(Exception, metaclass=Unnamed): ...
         @query
-        def f(ctx: QueryCtx) -> None:
+        def f(ctx: QueryCtx) -> Any:
             {statement}
         """
     )
-    failure = failure_of(f.run_query("f:f"))
+    outcome = f.run_query("f:f")
+    failure = failure_of(outcome)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(outcome), type=Outcome) == outcome
     assert failure.message.startswith(message)
     assert len(failure.message) <= 65_536
     assert len(failure.frames.splitlines()) <= 50
@@ -513,7 +560,7 @@ def test_a_duration_needs_a_unit(app: Callable[[str], Deployment]) -> None:
 
 
 def test_randomness_and_environment(app: Callable[[str], Deployment]) -> None:
-    """Randomness differs from call to call; the environment is what was declared."""
+    """Randomness differs from call to call; the environment is what was declared (TXN-12)."""
     f = app(
         """
         @query
@@ -638,7 +685,7 @@ def test_a_parents_failure_undoes_its_children(app: Callable[[str], Deployment])
 
 
 def test_nesting_ends_somewhere(app: Callable[[str], Deployment]) -> None:
-    """Eight calls deep."""
+    """Eight calls deep (FN-12)."""
     f = app(NESTED)
     assert f.query("f:deep", depth=8.0) == 0
     with pytest.raises(CallError, match=r"Query call depth limit exceeded .* Do you have an infinite loop in your app"):
@@ -660,7 +707,7 @@ def test_wrong_nested_calls(app: Callable[[str], Deployment], path: str, message
 
 
 def test_app_errors_pass_through_nested_calls(app: Callable[[str], Deployment]) -> None:
-    """Data survives; each level adds itself to the message and its frames; caught, it has its data."""
+    """Data survives; each level adds itself to the message and its frames; caught, it has its data (ERR-8, ERR-9)."""
     f = app(NESTED)
     failure = failure_of(f.run_query("f:refuse", {"depth": 2.0}))
     assert failure.message == "Uncaught ConvexError: " * 3 + '{"code":1}'

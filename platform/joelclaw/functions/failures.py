@@ -19,8 +19,7 @@ from joelclaw.errors import AppError, BadValue, CallFailed, Interrupted, Invalid
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.nested import levels_of
 from joelclaw.values.int64 import Int64
-from joelclaw.values.structs import fields_of
-from joelclaw.values.wire import to_json
+from joelclaw.values.wire import Value, from_json, to_json
 
 MESSAGE_LENGTH_MAX: Final = 65_536
 FRAMES_MAX: Final = 50
@@ -41,7 +40,8 @@ class Told:
 
     @classmethod
     def of(cls, error: BaseException) -> "Told | None":
-        told: Told | None = getattr(error, cls.ATTRIBUTE, None)
+        # Not getattr: an app's exception may answer to any name.
+        told: Told | None = vars(error).get(cls.ATTRIBUTE)
         return told
 
     def attach(self, error: BaseException) -> None:
@@ -50,6 +50,13 @@ class Told:
 
 def failure_of(error: BaseException, root: str, *, in_app: bool) -> Failure:
     """What is told of an exception. `in_app`: it came out of the app's code, not from what surrounds it."""
+    try:
+        return _failure_of(error, root, in_app)
+    except BaseException as problem:  # Whoever looks at an app's exception runs the app's code.
+        return Failure(message=f"Uncaught exception that cannot be shown: {type(problem).__name__}")
+
+
+def _failure_of(error: BaseException, root: str, in_app: bool) -> Failure:
     told = Told.of(error)
     frames = _frames(error.__traceback__, root)
     if told is not None and told.frames:
@@ -59,11 +66,12 @@ def failure_of(error: BaseException, root: str, *, in_app: bool) -> Failure:
     message = _text(error)
     if in_app and not isinstance(error, (Interrupted, InvalidCursor)):
         message = f"Uncaught {message}" if _names_itself(error) else f"Uncaught {type(error).__name__}: {message}"
-    public = getattr(error, "public", False)
+    # An attribute that is ours on our errors may be anything on an app's.
+    public = isinstance(error, PlatformError) and error.public
     if isinstance(error, CallFailed):
         public = error.failure_public
     return Failure(
-        message=message[:MESSAGE_LENGTH_MAX],
+        message=_cut(message),
         frames=frames,
         data=msgspec.json.encode(error.data) if isinstance(error, InvalidCursor) else None,
         code=error.code if isinstance(error, (PlatformError, Interrupted)) else "internal",
@@ -75,12 +83,12 @@ def _failure_of_app_error(error: AppError, told: Told | None, frames: str) -> Fa
     # Clients know the class by its name there; a subclass is known by its own.
     name = "ConvexError" if type(error) is AppError else type(error).__name__
     try:
-        data = msgspec.json.encode(to_json(error.data))
+        data = to_json(error.data)
     except BadValue as problem:
-        return Failure(message=f"Uncaught {name}: its data is no wire value: {problem}", frames=frames)
-    text = _data_text(error.data) if told is None else told.message
+        return Failure(message=_cut(f"Uncaught {name}: its data is no wire value: {problem}"), frames=frames)
+    text = _data_text(from_json(data)) if told is None else told.message
     message = f"Uncaught {name}: " * (levels_of(error) + 1) + text
-    return Failure(message=message[:MESSAGE_LENGTH_MAX], frames=frames, data=data, code="app_error", public=True)
+    return Failure(message=_cut(message), frames=frames, data=msgspec.json.encode(data), code="app_error", public=True)
 
 
 def _names_itself(error: BaseException) -> bool:
@@ -90,32 +98,35 @@ def _names_itself(error: BaseException) -> bool:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # An app's `__str__` is app code as well.
+    except BaseException:  # An app's `__str__` is app code as well.
         return "(its text cannot be shown)"
 
 
-def _data_text(data: Any) -> str:
+def _cut(text: str) -> str:
+    """No longer than allowed, and text that UTF-8 can write: a file's name may hold half a surrogate pair."""
+    return text[:MESSAGE_LENGTH_MAX].encode("utf-8", "backslashreplace").decode()[:MESSAGE_LENGTH_MAX]
+
+
+def _data_text(data: Value) -> str:
     return data if isinstance(data, str) else msgspec.json.encode(_shown(data)).decode()
 
 
-def _shown(data: Any) -> Any:
+def _shown(data: Value) -> Any:
     """Data as JavaScript's JSON.stringify would print it, with `5n` for an int64."""
     if isinstance(data, Int64):
         return f"{data}n"
     if isinstance(data, float) and data.is_integer() and abs(data) < 2**53:
         return int(data)
-    if isinstance(data, (list, tuple)):
+    if isinstance(data, list):
         return [_shown(item) for item in data]
     if isinstance(data, dict):
         return {name: _shown(item) for name, item in data.items()}
-    if isinstance(data, msgspec.Struct):
-        return {name: _shown(item) for name, item in fields_of(data) if item is not msgspec.UNSET}
     return data
 
 
 def _frames(traceback: TracebackType | None, root: str) -> str:
     frames = list(_user_frames(traceback, root))[-FRAMES_MAX:]
-    return "\n".join(reversed(frames))
+    return _cut("\n".join(reversed(frames)))
 
 
 def _user_frames(traceback: TracebackType | None, root: str) -> Iterator[str]:

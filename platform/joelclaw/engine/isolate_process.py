@@ -3,27 +3,34 @@ One isolate, seen from the gateway: a child process and the messages to and from
 
 The process is joined by a socket pair, not by pipes: one descriptor, both directions, and its
 end is the sign for either side that the other is gone. What a process says on its standard
-error (a traceback of the interpreter, a library's complaint) is logged, never parsed.
+error (a traceback of the interpreter, a library's complaint) is logged; only of one that dies
+while it imports the app the last words are read, for the place where it was.
 """
 
 import asyncio
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 import structlog
 
+from joelclaw.engine.last_words import DUMP, last_place, split_dump
 from joelclaw.errors import AppRefused, IsolateDied
-from joelclaw.functions.manifest import Manifest
+from joelclaw.functions.importing import module_name
+from joelclaw.functions.manifest import Manifest, Problem
 from joelclaw.isolate.messages import FromIsolate, Load, Loaded, LoadFailed, Role, ToIsolate
 
-MESSAGE_BYTES_MAX: Final = 256 * 1024 * 1024
 LOG_CHUNK_BYTES: Final = 64 * 1024
 LOAD_TIMEOUT_S: Final = 60.0
 """Importing an app may import half of PyPI; beyond this something hangs."""
+
+CLOSING_TIMEOUT_S: Final = 2.0
+LAST_WORDS_TIMEOUT_S: Final = 0.5
+WORDS_BYTES_MAX: Final = 1024 * 1024
 
 log = structlog.get_logger("joelclaw.isolate")
 
@@ -70,7 +77,10 @@ class IsolateProcess:
         self._transport: asyncio.WriteTransport | None = None
         self._loaded: asyncio.Future[FromIsolate] | None = None
         self._ended = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._words = bytearray()
+        """What it said on standard error while it loaded the app."""
+
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
@@ -83,6 +93,7 @@ class IsolateProcess:
         isolate = cls(role)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        loop = asyncio.get_running_loop()
         try:
             isolate._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -94,13 +105,14 @@ class IsolateProcess:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
             )
+            isolate._transport, _ = await loop.create_connection(lambda: _Link(isolate._hear, isolate._end), sock=ours)
+        except BaseException:
+            ours.close()  # Which ends the process, if there is one already.
+            raise
         finally:
             theirs.close()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(lambda: _Link(isolate._hear, isolate._end), sock=ours)
-        isolate._transport = transport
         isolate.alive = True
-        isolate._keep(isolate._log_errors())
+        isolate._reading = loop.create_task(isolate._log_errors())
         return isolate
 
     async def load(self, load: Load) -> Manifest:
@@ -109,7 +121,7 @@ class IsolateProcess:
 
         Raises:
             AppRefused: Its files are wrong; every problem is listed.
-            IsolateDied: The process ended while it imported them.
+            IsolateDied: The process ended while it imported them, and could not say where.
         """
         self._loaded = asyncio.get_running_loop().create_future()
         self.send(load)
@@ -117,15 +129,31 @@ class IsolateProcess:
             async with asyncio.timeout(LOAD_TIMEOUT_S):
                 answer = await self._loaded
         except TimeoutError:
-            self.kill()
-            raise IsolateDied(self.role, f"did not load the app within {LOAD_TIMEOUT_S:.0f} s") from None
+            self.kill(signal.SIGABRT)  # Its last words are where it hangs.
+            raise await self._death(load.root, f"was not imported within {LOAD_TIMEOUT_S:.0f} s") from None
+        except IsolateDied:
+            raise await self._death(load.root, "ended the process that imported it") from None
         finally:
             self._loaded = None
+            self._log_lines(self._words.splitlines())
+            self._words.clear()
         if isinstance(answer, LoadFailed):
             raise AppRefused(answer.problems)
         assert isinstance(answer, Loaded)
         self.manifest = answer.manifest
         return answer.manifest
+
+    async def _death(self, root: str, what: str) -> AppRefused | IsolateDied:
+        """Why it died on import: where it was, if it could say so."""
+        code = await self._end_of_process()
+        said, dump = split_dump(self._words.decode("utf-8", "replace"))
+        place = last_place(dump, root)
+        if place is None:
+            return IsolateDied("new", f"ended with exit code {code} while it imported the app")
+        self._words[:] = said.encode()
+        if dump.startswith(DUMP) and code != -signal.SIGABRT:
+            what = f"{what}: {dump.removeprefix(DUMP).partition(chr(10))[0]}"
+        return AppRefused([Problem(place=place, name=module_name(place.file), reason=what)])
 
     def send(self, *messages: ToIsolate) -> None:
         """Hand messages over, in order. To a dead process nothing is sent: its owner hears of the death."""
@@ -137,26 +165,33 @@ class IsolateProcess:
             parts += [len(body).to_bytes(4, "big"), body]
         self._transport.write(b"".join(parts))
 
-    def kill(self) -> None:
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it now, whatever it does; `on_death` follows."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
-                self._process.kill()
+                self._process.send_signal(number)
 
     async def close(self) -> None:
         """End it in good order: it sees the end of the socket and leaves."""
         self.on_death = lambda: None
         if self._transport is not None:
             self._transport.close()
-        if self._process is not None:
-            try:
-                async with asyncio.timeout(2.0):
-                    await self._process.wait()
-            except TimeoutError:
-                self.kill()
+        await self._end_of_process()
+
+    async def _end_of_process(self) -> int:
+        """Wait until it has ended, not for ever, and until what it said has been read; its exit code."""
+        assert self._process is not None
+        try:
+            async with asyncio.timeout(CLOSING_TIMEOUT_S):
                 await self._process.wait()
-        for task in list(self._tasks):
-            await task
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        if self._reading is not None:
+            # What it has started may outlive it, and hold the other end of the pipe.
+            await asyncio.wait([self._reading], timeout=LAST_WORDS_TIMEOUT_S)
+            self._reading.cancel()
+        return self._process.returncode or 0
 
     def _hear(self, message: FromIsolate) -> None:
         self.on_message(message)
@@ -184,11 +219,9 @@ class IsolateProcess:
             self._log_lines(lines)
         self._log_lines([rest] if rest else [])
 
-    def _log_lines(self, lines: list[bytes]) -> None:
+    def _log_lines(self, lines: Iterable[bytes]) -> None:
+        if self._loaded is not None and len(self._words) < WORDS_BYTES_MAX:
+            self._words += b"".join(line + b"\n" for line in lines)
+            return
         for line in lines:
             log.warning(line.decode("utf-8", "replace"), role=self.role, pid=self.pid)
-
-    def _keep(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(coroutine)  # type: ignore[arg-type]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

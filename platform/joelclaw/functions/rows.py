@@ -38,7 +38,19 @@ SLICE_BYTES_MAX: Final = 4 * 2**20
 class Walk:
     """One pass over a range of an index, in slices."""
 
-    __slots__ = ("_bounds", "_bytes", "_count", "_noted", "_reverse", "_run", "_table", "end", "exhausted", "start")
+    __slots__ = (
+        "_bounds",
+        "_bytes",
+        "_count",
+        "_noted",
+        "_reads",
+        "_reverse",
+        "_run",
+        "_table",
+        "end",
+        "exhausted",
+        "start",
+    )
 
     def __init__(self, run: Run, table: "OpenTable", bounds: Bounds, reverse: bool) -> None:
         self._run = run
@@ -51,6 +63,8 @@ class Walk:
         """Everything in the range was fetched."""
 
         self._count = self._bytes = 0
+        # A walk may be closed after its run has ended.
+        self._reads = run.reads
         self._noted = run.note_range(range_of(bounds))
 
     def fetch(self, limit: int) -> list[tuple[bytes, bytes]]:
@@ -81,15 +95,14 @@ class Walk:
 
     def stop_at(self, key: bytes | None) -> None:
         """This was the last key that anybody looked at (None: nobody looked at any)."""
-        if self._noted < 0:
+        if self._reads is None:
             return
-        assert self._run.reads is not None
         if key is None:
-            self._run.reads[self._noted] = None
+            self._reads[self._noted] = None
             return
         bounds = self._bounds
         whole = range_of(bounds)
-        self._run.reads[self._noted] = (
+        self._reads[self._noted] = (
             Range(whole.index, whole.prefix, key, whole.end)
             if self._reverse
             else Range(whole.index, whole.prefix, whole.start, key + b"\0")

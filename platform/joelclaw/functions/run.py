@@ -13,7 +13,7 @@ import logging
 from random import Random
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from joelclaw.errors import LimitExceeded
+from joelclaw.errors import LimitExceeded, Misuse
 from joelclaw.functions.calls import INFINITY, Call, Range
 from joelclaw.functions.hooks import Hooks
 from joelclaw.store.protocol import Snapshot, Transaction
@@ -89,6 +89,24 @@ class Run:
         self.journal_in: list[str] = call.journal.split(".") if call.journal else []
         self.journal_out: list[str] = []
         """Where each page of this run ends, in the order of the calls."""
+
+    def end(self) -> None:
+        """
+        The call is over. Whoever has kept its context finds nothing there.
+
+        Its snapshot may have gone on to the next call, whose read set would not know what is
+        read through here; nor would its result know whose identity it holds.
+        """
+        for name in self.__slots__:
+            delattr(self, name)
+
+    if not TYPE_CHECKING:  # A checker would take any name for an attribute.
+
+        def __getattr__(self, name):
+            raise Misuse(
+                f"this belongs to a call that has ended ({name!r} is asked for); "
+                f"use the context that the running function was handed, and keep none"
+            )
 
     # -- reading
 

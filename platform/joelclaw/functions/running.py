@@ -57,7 +57,7 @@ def _run(app: LoadedApp, run: Run, kind: Literal["query", "mutation"]) -> Outcom
         failure = failure_of(error, app.root, in_app=in_app and not isinstance(error, FunctionNotFound))
     failure = failure or _swallowed(run)
     run.warn_near_limits()
-    return Outcome(
+    outcome = Outcome(
         value=b"null" if failure else value,
         failure=failure,
         reads=run.read_set(),
@@ -67,6 +67,8 @@ def _run(app: LoadedApp, run: Run, kind: Literal["query", "mutation"]) -> Outcom
         journal=".".join(run.journal_out) or None,
         ran_for_ms=(perf_counter() - began_s) * 1e3,
     )
+    run.end()
+    return outcome
 
 
 def is_allowed(function: LoadedFunction, run: Run, keywords: dict[str, Any]) -> bool:

@@ -453,6 +453,22 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
             ["5: comments.f: its rule own is an `async def`; write def own(...): a rule runs in a transaction"],
         ),
         (
+            "def own(ctx: QueryCtx) -> bool:\n    yield True\n@query(allow=own)\ndef f(ctx: QueryCtx) -> None: ...\n",
+            ["6: comments.f: its rule own is a generator; return True or False"],
+        ),
+        (
+            "def own(ctx: QueryCtx, a: int, /, *rest: int) -> bool: ...\n"
+            "@query(allow=own)\ndef f(ctx: QueryCtx, a: int) -> None: ...\n",
+            [
+                "5: comments.f: its rule own takes '*rest: int'; let it take arguments of the function by name",
+                "5: comments.f: its rule own takes 'a: int'; let it take arguments of the function by name",
+            ],
+        ),
+        (
+            "@query(allow=role)\ndef f(ctx: QueryCtx) -> None: ...\n",
+            ['4: comments.f: allow=role does not say which; write allow=role("owner")'],
+        ),
+        (
             "@query\nclass F: ...\n",
             ["4: comments.F: is no plain function; decorate the `def` itself with @query"],
         ),

@@ -252,6 +252,31 @@ def test_an_error_in_a_rule_is_an_error(app: Callable[[str], Deployment]) -> Non
     assert "broken" in failure.frames
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("None", "Could not find public function for 'f:f'"),
+        ("''", "Could not find public function for 'f:f'"),
+        ("'yes'", "Uncaught Misuse: the rule rule answers str, and a rule answers True or False"),
+        ("1", "Uncaught Misuse: the rule rule answers int"),
+        ("(True for _ in [1])", "Uncaught Misuse: the rule rule answers generator"),
+        ("role('owner')", "Uncaught Misuse: the rule rule answers RoleRule"),
+    ],
+)
+def test_only_true_is_a_yes(app: Callable[[str], Deployment], answer: str, message: str) -> None:
+    """A rule that forgets to ask another one lets nobody in, and its author hears of it."""
+    f = app(
+        f"""
+        def rule(ctx: QueryCtx) -> Any:
+            return {answer}
+        @query(allow=rule)
+        def f(ctx: QueryCtx) -> int:
+            return 1
+        """
+    )
+    assert failure_of(f.run_query("f:f")).message.startswith(message)
+
+
 def test_rules_can_ask_for_roles(app: Callable[[str], Deployment]) -> None:
     """`role`, `signed_in` and `anyone` are functions of a context."""
     f = app(RULES)

@@ -88,7 +88,15 @@ class Rule:
         self.arguments = tuple(arguments)
 
     def allows(self, ctx: Any, keywords: Mapping[str, Any]) -> bool:
-        return bool(self.predicate(ctx, **{name: keywords[name] for name in self.arguments}))
+        """
+        Raises:
+            Misuse: It answers yes without saying so: a generator, a coroutine, a rule that was to be asked.
+        """
+        answer: object = self.predicate(ctx, **{name: keywords[name] for name in self.arguments})
+        if answer and answer is not True:
+            name = getattr(self.predicate, "__name__", type(self.predicate).__name__)
+            raise Misuse(f"the rule {name} answers {type(answer).__name__}, and a rule answers True or False")
+        return answer is True
 
 
 class LoadedFunction:

@@ -29,7 +29,7 @@ from joelclaw.functions.manifest import (
     Problem,
     SignedIn,
 )
-from joelclaw.functions.rules import RoleRule, anyone, signed_in
+from joelclaw.functions.rules import RoleRule, anyone, role, signed_in
 from joelclaw.schema.hints import Scope
 from joelclaw.schema.kinds import Field, ObjectKind, TableNumbers
 from joelclaw.schema.naming import Naming
@@ -158,7 +158,8 @@ class SignatureReader:
             self._report_parameter(first[0].name, error.reason, error.advice)
             return
         if hint not in contexts:
-            reason = f"a {self._function.kind} is handed another context"
+            article = "an" if self._function.kind == "action" else "a"
+            reason = f"{article} {self._function.kind} is handed another context"
             self._report_parameter(first[0].name, reason, f"write ctx: {contexts[0].__name__}")
 
     # -- parameters
@@ -235,8 +236,14 @@ class SignatureReader:
             self._report(f"allow={rule!r:.80} is no rule", advice)
             return None
         name = getattr(rule, "__name__", type(rule).__name__)
+        if rule is role:
+            self._report("allow=role does not say which", 'write allow=role("owner")')
+            return None
         if inspect.iscoroutinefunction(rule):
             self._report(f"its rule {name} is an `async def`", f"write def {name}(...): a rule runs in a transaction")
+            return None
+        if inspect.isgeneratorfunction(rule):
+            self._report(f"its rule {name} is a generator", "return True or False")
             return None
         parameters = list(inspect.signature(rule).parameters.values())
         if not parameters:
@@ -245,7 +252,11 @@ class SignatureReader:
         known = {field.python_name for field in self._fields}
         asked = [parameter for parameter in parameters[1:] if parameter.name in known]
         for parameter in parameters[1:]:
-            if parameter.name not in known and parameter.default is Parameter.empty:
+            if parameter.kind not in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY):
+                self._report(
+                    f"its rule {name} takes {str(parameter)!r}", "let it take arguments of the function by name"
+                )
+            elif parameter.name not in known and parameter.default is Parameter.empty:
                 self._report(
                     f"its rule {name} asks for {parameter.name!r}, which is no argument of it",
                     f"it has {', '.join(sorted(known)) or 'none'}",

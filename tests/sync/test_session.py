@@ -250,6 +250,18 @@ def test_an_unchanged_result_is_not_sent_again(engine: StandInEngine) -> None:
     assert engine.runs == ["q:list", "q:list"]
 
 
+def test_an_unchanged_failure_is_not_sent_again(engine: StandInEngine) -> None:
+    """A query that fails again with the same error is not news either (SYNC-7)."""
+    client = subscribed(engine, "q:list")
+    engine.answer("q:list", fails(boom()))
+    engine.commit(touched=1)
+    [transition] = client.settle()
+    assert [one["type"] for one in transition["modifications"]] == ["QueryFailed"]
+    engine.commit(touched=1)
+    assert client.settle() == []
+    assert engine.runs == ["q:list"] * 3
+
+
 def test_pitfall_58_all_spellings_of_a_path_are_one_query(engine: StandInEngine) -> None:
     """`messages.js:list` after a reconnect is the query that `messages:list` was before."""
     client = subscribed(engine, "q:list", "q.js:list")
@@ -857,7 +869,7 @@ def test_a_lost_connection_is_forgotten(engine: StandInEngine) -> None:
     engine.commit(touched=1)
     engine.read()
     assert engine.runs == []
-    assert engine.reactor.subscribers == set()
+    assert not engine.reactor.subscribers
     assert client.take() == []
 
 

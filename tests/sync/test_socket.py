@@ -111,7 +111,7 @@ def test_a_connection_from_first_to_last_message() -> None:
         assert (await peer.message())["modifications"][0]["value"] == [1, 2]
         peer.hang_up()
         await world.ended()
-        assert world.engine.reactor.subscribers == set()
+        assert not world.engine.reactor.subscribers
 
     play(scene)
 

@@ -23,12 +23,12 @@ Elsewhere: `results.py` keeps nodes and entries, `read_index.py` finds what a co
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple, Protocol
 
-from joelclaw.engine.read_index import ReadIndex, distinct, disturbs
+from joelclaw.engine.read_index import ReadIndex, WrittenKeys, distinct
 from joelclaw.engine.results import EVERYBODY, Cache, Entry, Node, QueryKey, Result
 from joelclaw.engine.subscribers import Subscriber, Subscription, Transition, Version
 from joelclaw.functions.calls import INFINITY, Call, Identity, Outcome, Range
@@ -36,6 +36,8 @@ from joelclaw.store.protocol import IndexKey
 
 ROUND_SUBSCRIBERS_MAX = 1_024
 CACHE_BYTES_MAX = 64 * 1024 * 1024
+EXPIRIES_SLACK = 64
+"""Expiries of results that were replaced: at most so many, or as many as there are others."""
 
 
 class Resolved(NamedTuple):
@@ -154,13 +156,15 @@ class Reactor:
         self.published = 0
         self.code = 0
         self.cache = Cache(cache_bytes_max)
-        self.subscribers: set[Subscriber] = set()
+        self.subscribers: dict[Subscriber, None] = {}
         self.waiting: deque[Subscriber] = deque()
         self.rounds: list[Round] = []
         self._shots: set[Shot] = set()
-        self._log: deque[tuple[int, dict[int, list[IndexKey]]]] = deque()
+        self._log: deque[tuple[int, WrittenKeys]] = deque()
+        self._early: list[tuple[int, int, Callable[[], None]]] = []
         self._reads: ReadIndex[Node] = ReadIndex()
         self._expiries: list[tuple[float, int, Node]] = []
+        self._expiries_max = EXPIRIES_SLACK
         self._numbers = count()
         self._personal_paths: set[str] = set()
         """Functions that were seen to look at the identity: run for each identity at once, not for one first."""
@@ -171,21 +175,26 @@ class Reactor:
         """Apply one commit in one step: invalidate, queue the responses, then see who can move."""
         self.published = ts
         if self._shots and keys:
-            by_index: dict[int, list[IndexKey]] = {}
-            for key in keys:
-                by_index.setdefault(key.index, []).append(key)
-            self._log.append((ts, by_index))
+            self._log.append((ts, WrittenKeys(keys)))
         woken: dict[Subscriber, None] = {}
-        for node in self._reads.stab(keys) if self._reads else ():
-            if ts > node.since:
-                self._retire(node, ts)
-                woken.update(self._watchers(node))
+        for node in sorted(self._reads.stab(keys), key=_number) if self._reads else ():
+            woken.update(dict.fromkeys(node.entry.watchers(node.audience)))
+            self._retire(node, ts)
         answered = self._queue(responses)
         for subscriber in woken | answered:
             self.mark(subscriber)
         for round in [r for r in self.rounds if not r.began and self.may_begin(r)]:
             self._begin(round)
+        while self._early and self._early[0][0] <= ts:
+            heappop(self._early)[2]()
         self._trim_log()
+
+    def when_published(self, ts: int, then: Callable[[], None]) -> None:
+        """Do this once everybody may see this commit: at once, or in the step that publishes it."""
+        if ts <= self.published:
+            then()
+        else:
+            heappush(self._early, (ts, next(self._numbers), then))
 
     def respond(self, responses: Sequence[Response]) -> None:
         """Outcomes without a commit: everything failed, or was found in the records."""
@@ -206,16 +215,8 @@ class Reactor:
         """From this commit on the node is history: it needs no waking any more."""
         self._reads.remove(node.reads, node)
         node.until = ts
-        if not node.entry.subscriptions and self.cache.holds(node):
+        if not node.entry.wanted(node.audience):
             self.cache.drop(node)
-            if node.entry.shared is None and not node.entry.personal:
-                self.cache.discard(node.entry)
-
-    def _watchers(self, node: Node) -> dict[Subscriber, None]:
-        groups = node.entry.subscriptions
-        if node.audience is EVERYBODY:
-            return {subscription.subscriber: None for group in groups.values() for subscription in group}
-        return {subscription.subscriber: None for subscription in groups.get(node.audience, ())}
 
     def _trim_log(self) -> None:
         if not self._shots:
@@ -225,22 +226,22 @@ class Reactor:
         while self._log and self._log[0][0] <= floor:
             self._log.popleft()
 
-    def first_touch(self, since: int, reads: Iterable[Range]) -> float:
+    def first_touch(self, since: int, reads: Sequence[Range]) -> float:
         """The first commit after `since` that met these reads, among those that are published."""
-        for ts, by_index in self._log:
-            if ts > since and any(disturbs(key, read) for read in reads for key in by_index.get(read.index, ())):
+        for ts, keys in self._log:
+            if ts > since and keys.disturb(reads):
                 return ts
         return INFINITY
 
     # -- subscribers
 
     def attach(self, subscriber: Subscriber) -> None:
-        self.subscribers.add(subscriber)
+        self.subscribers[subscriber] = None
 
     def detach(self, subscriber: Subscriber) -> None:
         """The connection is gone; what it was owed went with it."""
         subscriber.alive = False
-        self.subscribers.discard(subscriber)
+        self.subscribers.pop(subscriber, None)
         for subscription in subscriber.queries.values():
             self._leave(subscription)
 
@@ -280,24 +281,14 @@ class Reactor:
         if resolved.key is not None:
             self._join(subscription, resolved.key)
 
-    def _join(self, subscription: Subscription, key: QueryKey) -> None:
+    def _join(self, subscription: Subscription, key: QueryKey) -> Entry:
         subscription.entry = entry = self.cache.entry(key)
-        entry.subscriptions.setdefault(subscription.subscriber.identity_key, set()).add(subscription)
-        self.cache.subscribed(entry)
+        self.cache.subscribe(entry, subscription.subscriber.identity_key, subscription)
+        return entry
 
     def _leave(self, subscription: Subscription) -> None:
-        entry = subscription.entry
-        if entry is None:
-            return
-        identity_key = subscription.subscriber.identity_key
-        group = entry.subscriptions.get(identity_key)
-        if group is None:
-            return
-        group.discard(subscription)
-        if not group:
-            del entry.subscriptions[identity_key]
-        if not entry.subscriptions:
-            self.cache.unsubscribed(entry)
+        if subscription.entry is not None:
+            self.cache.unsubscribe(subscription.entry, subscription.subscriber.identity_key, subscription)
             self._lighten()
 
     def mark(self, subscriber: Subscriber) -> None:
@@ -328,6 +319,8 @@ class Reactor:
         plan = Plan(s)
         plan.results = results
         self._emit(plan, ts)
+        if s.dirty:
+            self.consider(s)
 
     def clock_moved(self) -> None:
         """Time went on: results that are wrong by now wake their subscribers."""
@@ -336,7 +329,7 @@ class Reactor:
         while self._expiries and self._expiries[0][0] <= now:
             _, _, node = heappop(self._expiries)
             if self.cache.holds(node):
-                woken.update(self._watchers(node))
+                woken.update(dict.fromkeys(node.entry.watchers(node.audience)))
         for subscriber in woken:
             self.mark(subscriber)
 
@@ -486,34 +479,50 @@ class Reactor:
             return
         reads = distinct(outcome.reads)
         until = self.first_touch(ts, reads)
-        keys = [key]
+        places = [key]
         if outcome.journal is not None and outcome.journal != key.journal:
             # The next run of a page begins from its journal. On the same snapshot it would end the same.
-            keys.append(key._replace(journal=outcome.journal))
-        for place in map(self.cache.entry, keys):
-            older = place.node(audience)
-            if older is not None and older.since > ts:
+            places.append(key._replace(journal=outcome.journal))
+        outdated: dict[Subscriber, None] = {}
+        for place in places:
+            entry = self.cache.find(place)
+            if until < INFINITY and (entry is None or not entry.wanted(audience)):
                 continue
-            node = Node(place, audience, result, reads)
+            entry = entry or self.cache.entry(place)
+            older = entry.node(audience)
+            if older is not None and _tells_more(older, result, ts, now):
+                continue
+            node = Node(next(self._numbers), entry, audience, result, reads)
             node.since, node.until = ts, until
             node.ran_at = now if outcome.timed else 0.0
             node.expires = outcome.expires
-            if older is not None and older.until == INFINITY:
+            if older is not None and older.current:
                 self._reads.remove(older.reads, older)
+                if older.result.digest != result.digest:  # It expired, or equal runs answer differently.
+                    outdated.update(dict.fromkeys(entry.watchers(audience)))
             self.cache.put(node)
-            if until == INFINITY:
+            if node.current:
                 self._reads.add(reads, node)
             if node.expires < INFINITY:
-                heappush(self._expiries, (node.expires, next(self._numbers), node))
-                if self._expiries[0][2] is node:
-                    self.expires_sooner()
+                self._expect_expiry(node)
         self._lighten()
+        for subscriber in outdated:
+            self.mark(subscriber)
+
+    def _expect_expiry(self, node: Node) -> None:
+        heappush(self._expiries, (node.expires, node.number, node))
+        if len(self._expiries) > self._expiries_max:  # Replaced results must not stay until they would have expired.
+            self._expiries = [expiry for expiry in self._expiries if self.cache.holds(expiry[2])]
+            heapify(self._expiries)
+            self._expiries_max = 2 * len(self._expiries) + EXPIRIES_SLACK
+        if self._expiries[0][2] is node:
+            self.expires_sooner()
 
     def _lighten(self) -> None:
-        while (entry := self.cache.overweight()) is not None:
-            for node in self.cache.discard(entry):
-                if node.until == INFINITY:
-                    self._reads.remove(node.reads, node)
+        while (node := self.cache.overweight()) is not None:
+            self.cache.drop(node)
+            if node.current:
+                self._reads.remove(node.reads, node)
 
     def _settle(self, round: Round, plan: Plan) -> None:
         """All its results are there: a subscriber leaves the round, it does not wait for the others'."""
@@ -545,7 +554,10 @@ class Reactor:
         """The answer to this query if it is in memory and holds now. Errors are not repeated: they get another try."""
         entry = self.cache.find(key)
         node = entry.find(identity_key, self.published, self.clock()) if entry is not None else None
-        return node.result if node is not None and node.result.failure is None else None
+        if node is None or node.result.failure is not None:
+            return None
+        self.cache.used(node)
+        return node.result
 
     def begin_shot(self) -> Shot:
         """A snapshot will be opened, no older than now; `end_shot` must follow."""
@@ -554,7 +566,8 @@ class Reactor:
         return shot
 
     def learn(self, shot: Shot, key: QueryKey, identity_key: str, ts: int, now: float, outcome: Outcome) -> Result:
-        """Remember what a call answered on a shot's snapshot."""
+        """Remember what a call answered on a shot's snapshot, which has to be published: see `when_published`."""
+        assert ts <= self.published, "nobody would be woken by the commits between"
         result = Result(outcome)
         audience = identity_key if outcome.personal else EVERYBODY
         self._keep(key, audience, result, outcome, shot, ts, now)
@@ -595,10 +608,25 @@ class Reactor:
         key = subscription.entry.key
         self._leave(subscription)
         subscription.journal = journal
-        self._join(subscription, key._replace(journal=journal))
+        entry = self._join(subscription, key._replace(journal=journal))
+        subscriber = subscription.subscriber
+        if entry.find(subscriber.identity_key, self.published, self.clock()) is None:
+            subscriber.dirty = True  # Dropped from the cache meanwhile: without a node nothing would wake it.
 
     def covers(self, ts: int, owed_ts: int) -> bool:
         return ts >= owed_ts
+
+
+def _number(node: Node) -> int:
+    return node.number
+
+
+def _tells_more(older: Node, result: Result, ts: int, now: float) -> bool:
+    """Is a node worth more than what another run answered on this snapshot, at this moment?"""
+    if older.since > ts:
+        return True
+    # Two runs at a time. The later moment counts, and of equal answers the one that holds for more snapshots.
+    return older.current and (older.ran_at > now or (older.valid(ts, now) and older.result.digest == result.digest))
 
 
 def call_of(key: QueryKey, identity: Identity | None, now: float, request_id: str = "") -> Call:

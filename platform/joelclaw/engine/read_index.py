@@ -153,6 +153,35 @@ class ReadIndex(Generic[Holder]):
         return bool(self._indexes)
 
 
+class WrittenKeys:
+    """The keys of one commit, for asking it later what it disturbed: by index, then by each prefix they stand under."""
+
+    __slots__ = ("_indexes",)
+
+    def __init__(self, keys: Iterable[IndexKey]) -> None:
+        self._indexes: dict[int, dict[bytes, list[bytes]]] = {}
+        for index, key, borders in keys:
+            prefixes = self._indexes.setdefault(index, {})
+            for border in borders:
+                prefixes.setdefault(key[:border], []).append(key)
+
+    def disturb(self, reads: Iterable[Range]) -> bool:
+        """Is one of the keys in one of these ranges?"""
+        for read in reads:
+            keys = self._indexes.get(read.index, _NO_KEYS).get(read.prefix)
+            if keys is None:
+                continue
+            if read.start is None and read.end is None:
+                return True
+            start, end = bounds(read)
+            if any(start <= key < end for key in keys):
+                return True
+        return False
+
+
+_NO_KEYS: dict[bytes, list[bytes]] = {}
+
+
 def bounds(read: Range) -> tuple[bytes, bytes]:
     """A range's start and end as key bytes, where one of them was left open at the prefix's border."""
     return (

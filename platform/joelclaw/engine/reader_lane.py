@@ -126,11 +126,17 @@ class Reader:
         reactor, shot = self.lane.reactor, self.shot
         assert shot is not None
         batch, self.batch, self.shot = self.batch, [], None
-        for query, outcome in zip(batch, done.outcomes, strict=False):
-            result = reactor.learn(shot, query.key, query.identity_key, done.ts, self.batch_now, outcome)
-            query.answer(result, done.ts)
-        reactor.end_shot(shot)
-        self.lane.put_back(batch[len(done.outcomes) :])
+        answered, now = list(zip(batch, done.outcomes, strict=False)), self.batch_now
+
+        def tell() -> None:
+            for query, outcome in answered:
+                query.answer(reactor.learn(shot, query.key, query.identity_key, done.ts, now, outcome), done.ts)
+            reactor.end_shot(shot)
+
+        # The snapshot may hold a commit that nobody has heard of yet. Who was answered from it could be answered
+        # from memory next, and be shown the past.
+        reactor.when_published(done.ts, tell)
+        self.lane.put_back(batch[len(answered) :])
 
     # -- the process
 

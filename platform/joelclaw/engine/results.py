@@ -6,21 +6,24 @@ first commit that met its read set, and moments in `[ran_at, expires)`. An *entr
 with its arguments; it has at most one node for everybody and one for each identity whose
 run looked at the identity.
 
-The cache holds its nodes up to a number of bytes. Entries that somebody subscribes to are
-kept whatever they weigh: without their read sets their subscribers would hear of nothing.
+The cache holds its nodes up to a number of bytes. A node that somebody subscribes to is kept
+whatever it weighs: without its read set its subscribers would hear of nothing. The others, *idle*
+ones, are dropped when the cache is too heavy, the longest unused first.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from joelclaw.functions.calls import INFINITY, Failure, Outcome, Range
 
 if TYPE_CHECKING:
-    from joelclaw.engine.subscribers import Subscription
+    from joelclaw.engine.subscribers import Subscriber, Subscription
 
 NODE_OVERHEAD_BYTES = 1_000
-"""What a node costs beside its JSON, roughly: objects, read set, places in indexes."""
+READ_OVERHEAD_BYTES = 300
+"""What a node costs beside its JSON, and each range of its read set, roughly: objects, places in indexes."""
 
 EVERYBODY = None
 """The audience of a result that did not look at the identity."""
@@ -55,7 +58,8 @@ class Result:
 
     @property
     def size_bytes(self) -> int:
-        return len(self.value) + NODE_OVERHEAD_BYTES
+        """What it weighs, `text` included even before it is there."""
+        return 2 * (len(self.value) + sum(map(len, self.log_lines)))
 
 
 def _digest(outcome: Outcome) -> bytes:
@@ -71,17 +75,27 @@ def _digest(outcome: Outcome) -> bytes:
 class Node:
     """A result and when it holds."""
 
-    __slots__ = ("audience", "entry", "expires", "ran_at", "reads", "result", "since", "until")
+    __slots__ = ("audience", "entry", "expires", "number", "ran_at", "reads", "result", "since", "size_bytes", "until")
 
-    def __init__(self, entry: "Entry", audience: str | None, result: Result, reads: tuple[Range, ...]) -> None:
+    def __init__(
+        self, number: int, entry: "Entry", audience: str | None, result: Result, reads: tuple[Range, ...]
+    ) -> None:
+        self.number = number
+        """Nodes are numbered in the order in which they were made."""
         self.entry = entry
         self.audience = audience
         self.result = result
         self.reads = reads
+        self.size_bytes = result.size_bytes + NODE_OVERHEAD_BYTES + READ_OVERHEAD_BYTES * len(reads)
         self.since = 0
         self.until: float = INFINITY
         self.ran_at = 0.0
         self.expires = INFINITY
+
+    @property
+    def current(self) -> bool:
+        """No commit met it yet. It is filed in the read index as long as it is, and in the cache."""
+        return self.until == INFINITY
 
     def valid(self, ts: int, now: float) -> bool:
         return self.since <= ts < self.until and self.ran_at <= now < self.expires
@@ -100,8 +114,8 @@ class Entry:
         self.key = key
         self.shared: Node | None = None
         self.personal: dict[str, Node] = {}
-        self.subscriptions: dict[str, set[Subscription]] = {}
-        """By identity key, so that a personal result wakes its own subscribers only."""
+        self.subscriptions: dict[str, dict[Subscription, None]] = {}
+        """By identity key, so that a personal result wakes its own subscribers only; in order, so that runs repeat."""
 
     def find(self, identity_key: str, ts: int, now: float) -> Node | None:
         """A node that holds for this identity, snapshot and moment."""
@@ -112,10 +126,21 @@ class Entry:
         return node if node is not None and node.valid(ts, now) else None
 
     def node(self, audience: str | None) -> Node | None:
-        return self.shared if audience is None else self.personal.get(audience)
+        return self.shared if audience is EVERYBODY else self.personal.get(audience)
 
-    def nodes(self) -> list[Node]:
-        return ([self.shared] if self.shared else []) + list(self.personal.values())
+    def watchers(self, audience: str | None) -> "Iterator[Subscriber]":
+        """Whose view shows this audience's result, or may come to."""
+        groups = self.subscriptions.values() if audience is EVERYBODY else [self.subscriptions.get(audience, {})]
+        return (subscription.subscriber for group in groups for subscription in group)
+
+    def wanted(self, audience: str | None) -> bool:
+        """Does anybody subscribe to what it answers for this audience?"""
+        return bool(self.subscriptions) if audience is EVERYBODY else audience in self.subscriptions
+
+    @property
+    def unused(self) -> bool:
+        """It holds nothing, and nobody subscribes."""
+        return not (self.subscriptions or self.shared or self.personal)
 
 
 class Cache:
@@ -125,73 +150,86 @@ class Cache:
         self.bytes_max = bytes_max
         self.size_bytes = 0
         self._entries: dict[QueryKey, Entry] = {}
-        self._idle: OrderedDict[Entry, None] = OrderedDict()
-        """Entries nobody subscribes to, the longest unused first."""
+        self._idle: OrderedDict[Node, None] = OrderedDict()
+        """Nodes whose audience does not subscribe, the longest unused first."""
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def find(self, key: QueryKey) -> Entry | None:
-        entry = self._entries.get(key)
-        if entry is not None and not entry.subscriptions:
-            self._idle.move_to_end(entry)
-        return entry
+        return self._entries.get(key)
 
     def entry(self, key: QueryKey) -> Entry:
-        """The entry of a query, made if there is none."""
-        entry = self.find(key)
+        """The entry of a query, made if there is none: give it a node or a subscription."""
+        entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = Entry(key)
-            self._idle[entry] = None
         return entry
 
-    def put(self, node: Node) -> Node | None:
-        """Keep a node in its entry; returns the one that it displaces."""
-        displaced = node.entry.node(node.audience)
+    def used(self, node: Node) -> None:
+        """Somebody was answered with it: of the idle ones it is the last to be dropped."""
+        if node in self._idle:
+            self._idle.move_to_end(node)
+
+    def put(self, node: Node) -> None:
+        """Keep a node, in the place of the one that its entry has for the same audience."""
+        entry = node.entry
+        displaced = entry.node(node.audience)
         if displaced is not None:
-            self.drop(displaced)
-        if node.audience is None:
-            node.entry.shared = node
+            self._take_out(displaced)
+        if node.audience is EVERYBODY:
+            entry.shared = node
         else:
-            node.entry.personal[node.audience] = node
-        self.size_bytes += node.result.size_bytes
-        return displaced
+            entry.personal[node.audience] = node
+        self.size_bytes += node.size_bytes
+        if not entry.wanted(node.audience):
+            self._idle[node] = None
 
     def drop(self, node: Node) -> None:
-        if node.audience is None:
+        """Forget a node, and its entry with the last."""
+        self._take_out(node)
+        if node.entry.unused:
+            del self._entries[node.entry.key]
+
+    def _take_out(self, node: Node) -> None:
+        if node.audience is EVERYBODY:
             node.entry.shared = None
         else:
             del node.entry.personal[node.audience]
-        self.size_bytes -= node.result.size_bytes
+        self.size_bytes -= node.size_bytes
+        self._idle.pop(node, None)
 
     def holds(self, node: Node) -> bool:
         return node.entry.node(node.audience) is node
 
-    def subscribed(self, entry: Entry) -> None:
-        """Somebody subscribes to it now: it is not to be dropped."""
-        self._idle.pop(entry, None)
+    def subscribe(self, entry: Entry, identity_key: str, subscription: "Subscription") -> None:
+        """From now on what it answers for this identity is wanted."""
+        entry.subscriptions.setdefault(identity_key, {})[subscription] = None
+        for node in entry.shared, entry.personal.get(identity_key):
+            if node is not None:
+                self._idle.pop(node, None)
 
-    def unsubscribed(self, entry: Entry) -> None:
-        """Nobody does any more."""
-        if self._entries.get(entry.key) is not entry:
+    def unsubscribe(self, entry: Entry, identity_key: str, subscription: "Subscription") -> None:
+        """What nobody wants any more becomes idle; what does not hold any more either is dropped."""
+        group = entry.subscriptions.get(identity_key)
+        if group is None or subscription not in group:
             return
-        if entry.nodes():
-            self._idle[entry] = None
-        else:
+        del group[subscription]
+        if group:
+            return
+        del entry.subscriptions[identity_key]
+        for node in entry.shared, entry.personal.get(identity_key):
+            if node is None or entry.wanted(node.audience):
+                continue
+            if node.current:
+                self._idle[node] = None
+            else:
+                self._take_out(node)
+        if entry.unused and self._entries.get(entry.key) is entry:
             del self._entries[entry.key]
 
-    def discard(self, entry: Entry) -> list[Node]:
-        """Forget an idle entry; returns the nodes that went with it."""
-        nodes = entry.nodes()
-        for node in nodes:
-            self.drop(node)
-        self._idle.pop(entry, None)
-        if self._entries.get(entry.key) is entry:
-            del self._entries[entry.key]
-        return nodes
-
-    def overweight(self) -> Entry | None:
-        """The entry to discard next, as long as the cache is too heavy."""
+    def overweight(self) -> Node | None:
+        """The node to drop next, as long as the cache is too heavy."""
         if self.size_bytes <= self.bytes_max or not self._idle:
             return None
         return next(iter(self._idle))

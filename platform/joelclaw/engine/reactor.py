@@ -489,13 +489,13 @@ class Reactor:
             if until < INFINITY and (entry is None or not entry.wanted(audience)):
                 continue
             entry = entry or self.cache.entry(place)
-            older = entry.node(audience)
-            if older is not None and _tells_more(older, result, ts, now):
-                continue
             node = Node(next(self._numbers), entry, audience, result, reads)
             node.since, node.until = ts, until
             node.ran_at = now if outcome.timed else 0.0
             node.expires = outcome.expires
+            older = entry.node(audience)
+            if older is not None and _tells_more(older, node, now):
+                continue
             if older is not None and older.current:
                 self._reads.remove(older.reads, older)
                 if older.result.digest != result.digest:  # It expired, or equal runs answer differently.
@@ -621,12 +621,13 @@ def _number(node: Node) -> int:
     return node.number
 
 
-def _tells_more(older: Node, result: Result, ts: int, now: float) -> bool:
-    """Is a node worth more than what another run answered on this snapshot, at this moment?"""
-    if older.since > ts:
-        return True
-    # Two runs at a time. The later moment counts, and of equal answers the one that holds for more snapshots.
-    return older.current and (older.ran_at > now or (older.valid(ts, now) and older.result.digest == result.digest))
+def _tells_more(older: Node, newer: Node, now: float) -> bool:
+    """Is a kept result worth more than another run's, of this moment? Such runs overlap, and end in any order."""
+    if not (older.current and newer.current):
+        return older.current or (not newer.current and older.since > newer.since)
+    if older.expires <= now or older.ran_at > now:
+        return older.ran_at > now
+    return older.since <= newer.since and older.result.digest == newer.result.digest
 
 
 def call_of(key: QueryKey, identity: Identity | None, now: float, request_id: str = "") -> Call:

@@ -186,6 +186,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / self.store.url.removeprefix("sqlite:///")
 
     @property
+    def bundles(self) -> Path:
+        """The folder of the code that serves, beside the database and named after it."""
+        return self.database.with_name(f"{self.database.name}-bundles")
+
+    @property
     def admin_key_file(self) -> Path:
         """Where a development server keeps its admin key for the command line, beside the database."""
         return self.database.parent / "admin_key"

@@ -20,7 +20,7 @@ import signal
 import socket as sockets_of_the_system
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -33,11 +33,10 @@ import uvloop
 from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of
 from joelclaw.auth.authenticator import Authenticator, UserVerifier
 from joelclaw.config import Config
-from joelclaw.deploy.bundle import Bundles
-from joelclaw.deploy.deployer import Deployer, Narrator
+from joelclaw.deploy.deployer import Deployer, Narrator, engine_limits
 from joelclaw.engine.asker import ADMIN
-from joelclaw.engine.engine import Engine, EngineLimits
-from joelclaw.errors import AppRefused, CommandFailed, PlatformError
+from joelclaw.engine.engine import Engine
+from joelclaw.errors import CommandFailed, PlatformError
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
 from joelclaw.http.api import Api
@@ -105,33 +104,30 @@ async def serve(
 ) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
     listener = listen(config)
-    engine = Engine(_limits(config), roles=config.auth.roles, development=development)
+    engine = Engine(engine_limits(config), development=development)
     announced = _FirstDeploy(host)
-    deployer = Deployer(engine, config, Bundles(config.database.parent / "bundles"), announced)
+    deployer = Deployer(engine, config, announced)
     following: asyncio.Task[None] | None = None
     try:
-        await _deploy_first(deployer, development=development)
         if development:
-            following = asyncio.create_task(deployer.follow(stop))
+            following = asyncio.create_task(deployer.follow())
+            # Without it nothing would be taken over any more, and nobody would know.
+            following.add_done_callback(lambda _: stop.set())
+        else:
+            await deployer.deploy(development=False)
         if await _either(announced.done, stop):
             return  # Told to stop before there was anything to serve.
         authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key), users)
         await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
     finally:
         listener.close()
-        stop.set()
-        if following is not None:
-            await following
-        await engine.close()
-
-
-async def _deploy_first(deployer: Deployer, *, development: bool) -> None:
-    try:
-        await deployer.deploy(development=development)
-    except AppRefused as error:
-        if not development:
-            raise
-        deployer.refuse(error)  # The next save may mend it.
+        try:
+            if following is not None:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+        finally:
+            await engine.close()
 
 
 async def _either(done: asyncio.Event, stop: asyncio.Event) -> bool:
@@ -196,15 +192,6 @@ async def _stop(stop: asyncio.Event, server: "ApiServer", host: Host) -> None:
     asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
-def _limits(config: Config) -> EngineLimits:
-    return EngineLimits(
-        transaction_wall_s=config.limits.transaction_wall_s,
-        isolate_memory_bytes=config.limits.isolate_memory_mb * 2**20,
-        cache_bytes=config.limits.cache_mb * 2**20,
-        readers=config.readers,
-    )
-
-
 class _FirstDeploy:
     """Passes on what is told, and notices the first code that works."""
 
@@ -219,8 +206,14 @@ class _FirstDeploy:
     def refused(self, error: PlatformError) -> None:
         self._host.refused(error)
 
-    def restart_needed(self, sections: Sequence[str]) -> None:
-        self._host.restart_needed(sections)
+    def slow(self, seconds: float) -> None:
+        self._host.slow(seconds)
+
+    def types_not_written(self, reason: str) -> None:
+        self._host.types_not_written(reason)
+
+    def restart_needed(self, settings: Sequence[str]) -> None:
+        self._host.restart_needed(settings)
 
 
 class _KeyTable:

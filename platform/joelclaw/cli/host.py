@@ -66,9 +66,14 @@ class TerminalHost:
         else:
             tell("Nothing is served yet; save a correction, and it is.")
 
-    def restart_needed(self, sections: Sequence[str]) -> None:
-        names = " and ".join(f"[{section}]" for section in sections)
-        tell(f"{names} of joelclaw.toml changed; that takes effect at the next start.")
+    def slow(self, seconds: float) -> None:
+        tell(f"The app is still being imported, after {seconds:.0f} s; a save that comes meanwhile takes over.")
+
+    def types_not_written(self, reason: str) -> None:
+        tell(f"Types could not be written: {reason}")
+
+    def restart_needed(self, settings: Sequence[str]) -> None:
+        tell(f"{' and '.join(settings)} of joelclaw.toml changed; that takes effect at the next start.")
 
     def stopping(self) -> None:
         tell("Stopping: what was received is being answered. Ctrl-C again ends it at once.")

@@ -5,20 +5,18 @@ Isolates load from a bundle, never from the project's folder, so that all proces
 release run the same code however long it serves and whatever is saved meanwhile. A bundle is
 named by the digest of its files: the same files are the same bundle.
 
-What lies outside the functions folder and the schema (a package of the developer's beside
-them) is not bundled; isolates find it because the project's folder is their working folder.
+Elsewhere: `sources.py` says which files are the app's.
 """
 
 import shutil
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from joelclaw.config import Config
+from joelclaw.deploy.sources import Sources
 
-BUNDLES_KEPT = 3
-"""The one that serves, the one that is being tried, and one that still finishes its calls."""
+SERVED_KEPT = 3
+"""The one that serves, and those before it: a long action of theirs may still import from them."""
 
 
 class Bundle(NamedTuple):
@@ -29,59 +27,60 @@ class Bundle(NamedTuple):
 
 
 class Bundles:
-    """A folder of bundles; the oldest are removed when there are too many."""
+    """A folder of bundles: the one being tried, and the last that served."""
 
     def __init__(self, folder: Path) -> None:
         """Take this folder; what an earlier life left in it goes."""
         self._folder = folder
-        self._taken: list[str] = []
+        self._served: list[str] = []
+        """Digests, the one that serves last."""
+
         shutil.rmtree(folder, ignore_errors=True)
 
-    def take(self, config: Config) -> Bundle:
+    def take(self, sources: Sources, project: Path) -> Bundle:
         """
-        Copy the app's files as they are now.
+        Copy the app's files.
 
         Raises:
-            OSError: A file cannot be read, or the folder cannot be written.
+            OSError: The folder cannot be written.
         """
-        files = {path.relative_to(config.root): path.read_bytes() for path in _app_files(config)}
-        digest = _digest(files)
+        folders = sorted(folder.relative_to(project) for folder in sources.folders)
+        digest = _digest(sources.files, folders)
+        self._remove_refused(but=digest)
         root = self._folder / digest
         if not root.exists():
-            self._write(root, files, config)
-        if digest in self._taken:
-            self._taken.remove(digest)
-        self._taken.append(digest)
-        self._prune()
+            _write(root, sources.files, folders)
         return Bundle(root, digest)
 
-    def _write(self, root: Path, files: dict[Path, bytes], config: Config) -> None:
-        # Complete or not there: a bundle is given its name when all of it is written.
-        draft = root.with_name(f"{root.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        (draft / config.app.functions).mkdir(parents=True)
-        for name, content in files.items():
-            (draft / name).parent.mkdir(parents=True, exist_ok=True)
-            (draft / name).write_bytes(content)
-        draft.rename(root)
+    def served(self, bundle: Bundle) -> None:
+        """It serves from now on."""
+        self._served = [*(digest for digest in self._served if digest != bundle.digest), bundle.digest][-SERVED_KEPT:]
+        self._remove_refused(but=bundle.digest)
 
-    def _prune(self) -> None:
-        for digest in self._taken[:-BUNDLES_KEPT]:
-            shutil.rmtree(self._folder / digest, ignore_errors=True)
-        self._taken = self._taken[-BUNDLES_KEPT:]
+    def _remove_refused(self, *, but: str) -> None:
+        kept = {*self._served, but}
+        if self._folder.exists():
+            for root in self._folder.iterdir():
+                if root.name not in kept:
+                    shutil.rmtree(root, ignore_errors=True)
 
 
-def _app_files(config: Config) -> Iterator[Path]:
-    schema = config.root / config.app.schema
-    if schema.is_file():
-        yield schema
-    for path in sorted((config.root / config.app.functions).rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path
+def _write(root: Path, files: dict[Path, bytes], folders: list[Path]) -> None:
+    # Complete or not there: a bundle is given its name when all of it is written.
+    draft = root.with_name(f"{root.name}.draft")
+    draft.mkdir(parents=True)
+    # Empty ones, too: a folder of functions without functions is no mistake.
+    for folder in folders:
+        (draft / folder).mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (draft / name).write_bytes(content)
+    draft.rename(root)
 
 
-def _digest(files: dict[Path, bytes]) -> str:
+def _digest(files: dict[Path, bytes], folders: list[Path]) -> str:
     state = sha256()
+    for folder in folders:
+        state.update(f"{folder.as_posix()}/\0".encode())
     for name, content in sorted(files.items()):
         state.update(f"{name.as_posix()}\0{len(content)}\0".encode())
         state.update(content)

@@ -3,35 +3,42 @@ The deployer: takes the app's files into service, once or after every save.
 
 What it finds out it tells a `Narrator`: the command line prints it, a test collects it. A
 problem is told once, however often a file with it is saved; when it is gone, that is told.
+
+A save that comes while the one before is still being imported takes its place: nobody waits
+for code that has been replaced already, least of all when it never ends. What has loaded is
+installed to the end, as the database may be fitted to it already.
+
+Elsewhere: `sources.py` says which files are the app's, `bundle.py` keeps copies of them,
+`watching.py` notices saves, `engine/` starts isolates and swaps them.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
-from watchfiles import Change, awatch
+import structlog
 
 from joelclaw.codegen import generate, write
-from joelclaw.config import FILE_NAME, Config, load_config
+from joelclaw.config import Config, load_config
 from joelclaw.deploy.bundle import Bundles
-from joelclaw.engine.engine import Engine
-from joelclaw.errors import AppRefused, CommandFailed, ConfigRefused, IsolateDied, PlatformError
+from joelclaw.deploy.sources import Sources, concerns, read_sources
+from joelclaw.deploy.watching import watching
+from joelclaw.engine.engine import Crew, Engine, EngineLimits
+from joelclaw.errors import CommandFailed, ConfigRefused, PlatformError
 from joelclaw.functions.manifest import Manifest
 from joelclaw.isolate.messages import Load
 
-SETTLE_MS = 30
-"""An editor that saves several files, or one in several steps, is taken at its last word."""
+SLOW_LOAD_S: Final = 5.0
+"""A load that takes longer is told, so that nobody wonders whether the save was seen."""
 
-_FIXED_AT_START = ("server", "store")
-"""Sections of the configuration that only a start can apply."""
+_TAKEN_ALONG: Final = ("app", "env", "auth", "limits", "codegen")
+"""Sections that take effect with a deploy, and make one when they change."""
 
-_TOLD_TO_ISOLATES = ("app", "env", "auth", "limits", "codegen")
-"""Sections that the next release takes with it, and that make a release of their own when they change."""
+log = structlog.get_logger("joelclaw.deploy")
 
 
 class Narrator(Protocol):
@@ -41,43 +48,78 @@ class Narrator(Protocol):
 
     def refused(self, error: PlatformError) -> None: ...
 
-    def restart_needed(self, sections: Sequence[str]) -> None: ...
+    def slow(self, seconds: float) -> None: ...
+
+    def types_not_written(self, reason: str) -> None: ...
+
+    def restart_needed(self, settings: Sequence[str]) -> None: ...
 
 
 class Deployer:
     """Keeps an engine on the newest code that works."""
 
-    def __init__(self, engine: Engine, config: Config, bundles: Bundles, narrator: Narrator) -> None:
+    def __init__(self, engine: Engine, config: Config, narrator: Narrator) -> None:
         self.config = config
+        """What is in effect."""
+
         self._engine = engine
-        self._bundles = bundles
         self._narrator = narrator
-        self._serving = ""
-        """Digest of what serves now."""
-        self._configured = True
-        """Does what serves know the configuration as it is now?"""
-        self._told = ""
-        """The refusal that was told last."""
+        self._bundles = Bundles(config.bundles)
+        self._declaration: bytes | None = config.source.text.encode()
+        """joelclaw.toml as it was read last, right or wrong; None, if it could not be read."""
+
+        self._declared = config
+        """What joelclaw.toml said when it was right. What only a start applies may differ from what is in effect."""
+
+        self._declaration_broken = False
+        self._serving: tuple[object, ...] = ()
+        """Digest and settings of what serves."""
+
+        self._refusal = ""
+        """Why what is saved now is not what serves, as it was told."""
+
+        self._loading = False
+        """Isolates are importing new code; until they have, it can be given up."""
 
     async def deploy(self, *, development: bool) -> None:
         """
-        Take the files into service as they are now; nothing happens if they serve already.
+        Take the files into service as they are now.
 
         Raises:
             AppRefused: They do not load, or documents do not fit the schema. What served, serves.
+            IsolateDied: Importing them ended the process, or never came to an end.
+            CommandFailed: A file cannot be read or written.
         """
+        await self._deploy(read_sources(self.config), development=development)
+
+    async def _deploy(self, sources: Sources, *, development: bool) -> None:
         started = time.monotonic()
-        bundle = self._bundles.take(self.config)
-        # After a refusal the way back is taken, and told, even where it leads to what serves.
-        if bundle.digest == self._serving and self._configured and not self._told:
-            return
-        first = not self._serving
-        manifest = await self._engine.deploy(self._load(bundle.root, development=development))
-        self._serving, self._configured = bundle.digest, True
+        try:
+            if sources.unreadable is not None:
+                raise sources.unreadable
+            bundle = self._bundles.take(sources, self.config.root)
+            version = (bundle.digest, *(getattr(self.config, section) for section in _TAKEN_ALONG))
+            if version == self._serving:
+                self._tell_the_way_back(started)
+                return
+            crew = await self._muster(self._load(bundle.root, development=development))
+            await self._engine.install(crew)
+        except OSError as error:
+            raise CommandFailed(_sentence(error)) from error
+        first, self._serving = not self._serving, version
+        self._bundles.served(bundle)
+        manifest = crew.release.manifest
         written = self._write_types(manifest) if development else []
-        self._told = ""
-        took_ms = (time.monotonic() - started) * 1000
-        self._narrator.deployed(manifest, took_ms=took_ms, written=written, first=first)
+        self._tell_deployed(manifest, started, written, first=first)
+
+    async def _muster(self, load: Load) -> Crew:
+        slow = asyncio.get_running_loop().call_later(SLOW_LOAD_S, self._narrator.slow, SLOW_LOAD_S)
+        self._loading = True
+        try:
+            return await self._engine.muster(load)
+        finally:
+            self._loading = False
+            slow.cancel()
 
     def _load(self, root: Path, *, development: bool) -> Load:
         config = self.config
@@ -101,75 +143,131 @@ class Deployer:
 
     def _write_types(self, manifest: Manifest) -> list[Path]:
         files = generate(manifest)
-        return [path for folder in self.config.typescript_folders for path in write(files, folder)]
+        written = []
+        for folder in self.config.typescript_folders:
+            try:
+                written += write(files, folder)
+            except OSError as error:  # The app serves all the same.
+                self._narrator.types_not_written(_sentence(error))
+        return written
 
     # -- following the files
 
-    async def follow(self, stop: asyncio.Event) -> None:
-        """Deploy what is not deployed yet, then after every change of the app's files or of the configuration."""
-        while not stop.is_set():
-            changes = awatch(
-                *self._folders(),
-                watch_filter=self._concerns_us,
-                debounce=SETTLE_MS * 4,
-                step=SETTLE_MS,
-                stop_event=stop,
-                recursive=False,
-            )
-            changed = asyncio.ensure_future(anext(changes, None))
-            # One step, and the watch is set: what is saved from here on wakes us, what was saved before is taken now.
-            await asyncio.sleep(0)
-            await self._take_over()
-            with suppress(FileNotFoundError):  # A folder went away before it could be watched.
-                await changed
-            await changes.aclose()
-
-    def _folders(self) -> list[Path]:
+    async def follow(self) -> None:
         """
-        The folders to watch, each by itself; looked up anew for each change, as they come and go.
+        Deploy now and after every change of the app's files or of the declaration, until cancelled.
 
-        Not the project with all that is below it: that holds node_modules and .venv, thousands of
-        folders that take a second to watch, and the database, which is written all the time.
+        Raises:
+            CommandFailed: The files cannot be watched.
         """
-        functions = self.config.root / self.config.app.functions
-        below = [Path(folder) for folder, _, _ in os.walk(functions) if "__pycache__" not in folder]
-        schema = (self.config.root / self.config.app.schema).parent
-        return [folder for folder in {self.config.root, schema, *below} if folder.is_dir()]
-
-    def _concerns_us(self, _change: Change, path: str) -> bool:
+        attempt: asyncio.Task[None] | None = None
+        sources = read_sources(self.config)
         try:
-            name = Path(path).relative_to(self.config.root)
-        except ValueError:
-            return False
-        if "__pycache__" in name.parts or name.name.endswith(("~", ".swp", ".tmp")):
-            return False
-        declared = (Path(FILE_NAME), Path(self.config.app.schema))
-        return name in declared or Path(self.config.app.functions) in (name, *name.parents)
+            while True:
+                async with watching(sources.folders, self._concerning(sources)) as watch:
+                    self._reconfigure()
+                    watched, sources = sources, read_sources(self.config)
+                    if (sources.folders, sources.imported) != (watched.folders, watched.imported):
+                        continue  # Watch what is there now before it is deployed.
+                    if attempt is not None:
+                        await self._give_way(attempt)
+                    attempt = asyncio.create_task(self._attempt(sources))
+                    await watch.changed()
+        finally:
+            if attempt is not None:
+                attempt.cancel()
+                await asyncio.wait([attempt])
 
-    async def _take_over(self) -> None:
+    def _concerning(self, sources: Sources) -> Callable[[Path], bool]:
+        return lambda path: concerns(self.config, sources.imported, path)
+
+    async def _give_way(self, attempt: asyncio.Task[None]) -> None:
+        """Let an attempt end that something newer follows."""
+        if self._loading:
+            attempt.cancel()
+        await asyncio.wait([attempt])
+
+    async def _attempt(self, sources: Sources) -> None:
         try:
-            self._reconfigure()
-            await self.deploy(development=True)
-        except (AppRefused, ConfigRefused, IsolateDied) as error:
-            self.refuse(error)
-        except OSError as error:
-            self.refuse(CommandFailed(f"{error.filename or 'a file of the app'}: {error.strerror or error}"))
+            await self._deploy(sources, development=True)
+        except PlatformError as error:
+            self._refuse(error)
+        except Exception:
+            # A defect of ours must not end the service of what works, nor go unnoticed.
+            log.exception("the deploy failed")
+            self._refuse(CommandFailed("the platform failed while it took this over; the log has the traceback"))
 
-    def refuse(self, error: PlatformError) -> None:
-        """Tell what is wrong, unless that was the last thing told."""
-        if str(error) != self._told:
-            self._told = str(error)
+    def _refuse(self, error: PlatformError) -> None:
+        if str(error) != self._refusal:
+            self._refusal = str(error)
             self._narrator.refused(error)
 
+    def _tell_the_way_back(self, started: float) -> None:
+        """What is saved now is what serves. Whoever was told otherwise is told."""
+        if self._refusal and not self._declaration_broken:
+            self._tell_deployed(self._engine.manifest, started, [], first=False)
+
+    def _tell_deployed(self, manifest: Manifest, started: float, written: Sequence[Path], *, first: bool) -> None:
+        self._refusal = ""
+        took_ms = (time.monotonic() - started) * 1000
+        self._narrator.deployed(manifest, took_ms=took_ms, written=written, first=first)
+
+    # -- following the declaration
+
     def _reconfigure(self) -> None:
-        """Take over what a running deployment can; say what waits for a start."""
-        fresh, old = load_config(self.config.root, os.environ), self.config
-        if fresh.source == old.source:
+        """Take over what a running deployment can; say what waits for a start, and what is wrong."""
+        declaration = _read_if_there(self.config.source.path)
+        if declaration == self._declaration:
             return
-        waiting = [section for section in _FIXED_AT_START if getattr(fresh, section) != getattr(old, section)]
+        self._declaration = declaration
+        try:
+            declared = load_config(self.config.root, os.environ)
+        except ConfigRefused as error:
+            self._declaration_broken = True
+            self._refuse(error)
+            return
+        self._declaration_broken = False
+        self._tell_what_waits(declared)
+        self._declared = declared
+        self.config = _with_fixed(declared, self.config)
+        self._engine.limit(engine_limits(self.config))
+
+    def _tell_what_waits(self, declared: Config) -> None:
+        waiting = [
+            setting
+            for setting, value in _fixed(declared).items()
+            if value != _fixed(self.config)[setting] and value != _fixed(self._declared)[setting]
+        ]
         if waiting:
             self._narrator.restart_needed(waiting)
-        self.config = msgspec.structs.replace(fresh, **{section: getattr(old, section) for section in _FIXED_AT_START})
-        self._engine.roles = self.config.auth.roles
-        if any(getattr(fresh, section) != getattr(old, section) for section in _TOLD_TO_ISOLATES):
-            self._configured = False
+
+
+def engine_limits(config: Config) -> EngineLimits:
+    """What the engine enforces, as declared."""
+    return EngineLimits(
+        transaction_wall_s=config.limits.transaction_wall_s,
+        isolate_memory_bytes=config.limits.isolate_memory_mb * 2**20,
+        cache_bytes=config.limits.cache_mb * 2**20,
+        readers=config.readers,
+    )
+
+
+def _fixed(config: Config) -> dict[str, object]:
+    """What only a start can apply."""
+    return {"[server]": config.server, "[store]": config.store, "app.name": config.app.name}
+
+
+def _with_fixed(declared: Config, old: Config) -> Config:
+    app = msgspec.structs.replace(declared.app, name=old.app.name)
+    return msgspec.structs.replace(declared, app=app, server=old.server, store=old.store)
+
+
+def _read_if_there(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _sentence(error: OSError) -> str:
+    return f"{error.filename or 'a file of the app'}: {error.strerror or error}"

@@ -32,7 +32,7 @@ from joelclaw.engine.subscribers import Subscriber
 from joelclaw.engine.writer_lane import Mutation, WriterLane
 from joelclaw.functions.calls import INFINITY, Call, Failure, Outcome
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest, OwnRule
-from joelclaw.isolate.messages import BatchDone, Load, Prepared
+from joelclaw.isolate.messages import BatchDone, Load, Prepared, Role
 
 KILL_GRACE_S = 1.0
 """An isolate that is this much over its own limit does not heed it: it is killed."""
@@ -75,12 +75,10 @@ class Engine:
         self,
         limits: EngineLimits | None = None,
         *,
-        roles: Roles | None = None,
         development: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self.limits = limits or EngineLimits()
-        self.roles: Roles = roles or {}
         self.development = development
         self.clock: Clock = clock or SystemClock()
         self.release: Release | None = None
@@ -109,10 +107,20 @@ class Engine:
         self._actors = ActorLane(run_call=self._run_for_action, respawn=lambda: self._current.spawn("actor"))
         self._writer.on_batch = self._after_batch
         self._deploying = asyncio.Lock()
+        self._preparing = asyncio.Lock()
+        """Held while a writer fits the database: one of an earlier release must not do so afterwards."""
+
         self._refusals: dict[Failure, Result] = {}
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = INFINITY
         self._checkpoint: asyncio.Task[None] | None = None
+
+    def limit(self, limits: EngineLimits) -> None:
+        """Enforce other limits from here on; how many readers there are, the next crew shows."""
+        self.limits = limits
+        self._writer.kill_after_s = self._readers.kill_after_s = limits.transaction_wall_s + KILL_GRACE_S
+        self._writer.memory_bytes_max = self._readers.memory_bytes_max = limits.isolate_memory_bytes
+        self.reactor.cache.bytes_max = limits.cache_bytes
 
     # -- releases
 
@@ -122,51 +130,74 @@ class Engine:
         return self.release
 
     @property
+    def roles(self) -> Roles:
+        """Who has which, as declared with the release that serves."""
+        return self._current.load.roles
+
+    @property
     def manifest(self) -> Manifest:
         """What the release that serves declares."""
         return self._current.manifest
 
     async def muster(self, load: Load) -> Crew:
         """
-        Start isolates on new code, beside those that serve.
+        Start isolates on new code, beside those that serve. May be cancelled: then none is left.
 
         Raises:
             AppRefused: The code does not load; nothing has changed.
+            IsolateDied: Importing it ended a process, or never came to an end.
         """
-        number = self.release.number + 1 if self.release else 1
-        release = Release(load, number)
-        roles = ["writer", *["reader"] * self.limits.readers, "actor"]
-        started = await asyncio.gather(*(release.spawn(role) for role in roles), return_exceptions=True)  # type: ignore[arg-type]
-        isolates = [isolate for isolate in started if isinstance(isolate, IsolateProcess)]
-        failures = [failure for failure in started if isinstance(failure, BaseException)]
-        if failures:
-            await asyncio.gather(*(isolate.close() for isolate in isolates))
-            raise failures[0]
+        release = Release(load, self.release.number + 1 if self.release else 1)
+        readers: list[Role] = ["reader"] * self.limits.readers
+        roles: list[Role] = ["writer", *readers, "actor"]
+        starts = [asyncio.create_task(release.spawn(role)) for role in roles]
+        try:
+            isolates = await asyncio.gather(*starts)
+        except BaseException:
+            # The first that cannot load speaks for all, and a caller who gives up need not wait for the others.
+            for start in starts:
+                start.cancel()
+            started = await asyncio.gather(*starts, return_exceptions=True)
+            await asyncio.gather(*(isolate.close() for isolate in started if isinstance(isolate, IsolateProcess)))
+            raise
         return Crew(release, isolates[0], isolates[1:-1], isolates[-1])
+
+    async def install(self, crew: Crew) -> None:
+        """
+        Serve a crew's code from here on. Connections stay, running calls finish on the code they began on.
+
+        Raises:
+            AppRefused: Documents do not fit its schema. The old code keeps serving, and the crew is dismissed.
+        """
+        async with self._deploying:
+            try:
+                old_writer = await self._swap(crew)
+            except BaseException:
+                await crew.dismiss()
+                raise
+            if old_writer is not None:
+                await old_writer.close()
 
     async def deploy(self, load: Load) -> Manifest:
         """
-        Serve new code from here on. Connections stay, running calls finish on the code they began on.
+        Start isolates on new code, and serve it from here on.
 
         Raises:
             AppRefused: The code does not load, or documents do not fit its schema. The old code keeps serving.
         """
-        async with self._deploying:
-            crew = await self.muster(load)
-            try:
-                await self._swap(crew)
-            except BaseException:
-                await crew.dismiss()
-                raise
-            return crew.release.manifest
+        crew = await self.muster(load)
+        await self.install(crew)
+        return crew.release.manifest
 
-    async def _swap(self, crew: Crew) -> None:
+    async def _swap(self, crew: Crew) -> IsolateProcess | None:
+        """Hand over to a crew; the writer that wrote before it."""
         first = self.release is None
         await asyncio.gather(self._writer.pause(), self._readers.pause())
         try:
-            prepared = await crew.release.prepare(crew.writer)
-            old_writer = self._writer.release()
-            self.release = crew.release
+            async with self._preparing:
+                prepared = await crew.release.prepare(crew.writer)
+                old_writer = self._writer.release()
+                self.release = crew.release
             self._announce(prepared, first=first)
             self._writer.install(crew.writer)
             for isolate in [*crew.readers, crew.actor]:
@@ -176,8 +207,7 @@ class Engine:
         finally:
             self._writer.resume()
             self._readers.resume()
-        if old_writer is not None:
-            await old_writer.close()
+        return old_writer
 
     def _announce(self, prepared: Prepared, *, first: bool) -> None:
         """The new code's commit, published in one step with the hand-over."""
@@ -189,13 +219,17 @@ class Engine:
             self.reactor.deploy(self._current.number)
 
     async def _spawn_writer(self) -> tuple[IsolateProcess, Prepared]:
-        release = self._current
-        writer = await release.spawn("writer")
-        try:
-            return writer, await release.prepare(writer)
-        except BaseException:
+        while True:
+            release = self._current
+            writer = await release.spawn("writer")
+            try:
+                async with self._preparing:
+                    if release is self._current:
+                        return writer, await release.prepare(writer)
+            except BaseException:
+                await writer.close()
+                raise
             await writer.close()
-            raise
 
     async def close(self) -> None:
         """Finish what runs, then end all isolates."""

@@ -135,8 +135,7 @@ class IsolateProcess:
             raise await self._death(load.root, "ended the process that imported it") from None
         finally:
             self._loaded = None
-            self._log_lines(self._words.splitlines())
-            self._words.clear()
+        self._log_words()
         if isinstance(answer, LoadFailed):
             raise AppRefused(answer.problems)
         assert isinstance(answer, Loaded)
@@ -148,9 +147,11 @@ class IsolateProcess:
         code = await self._end_of_process()
         said, dump = split_dump(self._words.decode("utf-8", "replace"))
         place = last_place(dump, root)
+        if place is not None:
+            self._words[:] = said.encode()
+        self._log_words()
         if place is None:
             return IsolateDied("new", f"ended with exit code {code} while it imported the app")
-        self._words[:] = said.encode()
         if dump.startswith(DUMP) and code != -signal.SIGABRT:
             what = f"{what}: {dump.removeprefix(DUMP).partition(chr(10))[0]}"
         return AppRefused([Problem(place=place, name=module_name(place.file), reason=what)])
@@ -219,9 +220,17 @@ class IsolateProcess:
             self._log_lines(lines)
         self._log_lines([rest] if rest else [])
 
+    def _log_words(self) -> None:
+        words, self._words = self._words, bytearray()
+        for line in bytes(words).splitlines():
+            self._log_line(line)
+
     def _log_lines(self, lines: Iterable[bytes]) -> None:
         if self._loaded is not None and len(self._words) < WORDS_BYTES_MAX:
             self._words += b"".join(line + b"\n" for line in lines)
             return
         for line in lines:
-            log.warning(line.decode("utf-8", "replace"), role=self.role, pid=self.pid)
+            self._log_line(line)
+
+    def _log_line(self, line: bytes) -> None:
+        log.warning(line.decode("utf-8", "replace"), role=self.role, pid=self.pid)

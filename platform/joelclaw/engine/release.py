@@ -44,6 +44,7 @@ class Release:
         try:
             manifest = await isolate.load(msgspec.structs.replace(self.load, role=role))
         except BaseException:
+            isolate.kill()  # It may be in a loop, and has nothing to finish.
             await isolate.close()
             raise
         if not self.functions:

@@ -28,6 +28,8 @@ SURVIVABLE = [
     ("subprocess", f"Can't use subprocess.Popen() {USE_AN_ACTION}"),
     ("system", f"Can't use os.system() {USE_AN_ACTION}"),
     ("fork", f"Can't use os.fork() {USE_AN_ACTION}"),
+    ("spawn", f"Can't use other processes {USE_AN_ACTION}"),
+    ("make_pipe", f"Can't use os.mkfifo() {USE_AN_ACTION}"),
     ("thread", f"Can't use threads {USE_AN_ACTION}"),
     ("sleep", f"Can't use time.sleep() {USE_AN_ACTION}"),
     ("swallow_effect", f"Can't use the network (socket.socket()) {USE_AN_ACTION}"),

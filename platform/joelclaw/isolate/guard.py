@@ -15,6 +15,7 @@ once, not once a call: modules of well-known libraries open sockets while they a
 It keeps honest code honest. It is no sandbox: what hides in C or digs in our modules gets by.
 """
 
+import _posixsubprocess
 import _thread
 import os
 import signal
@@ -36,6 +37,7 @@ _EVENTS: Final = frozenset(
     {
         "_thread.start_joinable_thread",
         "_thread.start_new_thread",
+        "_posixsubprocess.fork_exec",
         "http.client.connect",
         "http.client.send",
         "os.chdir",
@@ -50,6 +52,8 @@ _EVENTS: Final = frozenset(
         "os.link",
         "os.lockf",
         "os.mkdir",
+        "os.mkfifo",
+        "os.mknod",
         "os.posix_spawn",
         "os.putenv",
         "os.remove",
@@ -77,6 +81,7 @@ _EVENTS: Final = frozenset(
 )
 
 _WORDS: Final = {
+    "_posixsubprocess.fork_exec": "other processes",
     "_thread.start_joinable_thread": "threads",
     "_thread.start_new_thread": "threads",
     "http.client.connect": "the network (http.client)",
@@ -103,9 +108,12 @@ class Guard:
             _announce(threading, "_start_new_thread", "_thread.start_new_thread")
         if sys.version_info < (3, 13):
             _announce(time, "sleep", "time.sleep")
-        # Ours is the only timer of the process; no Python announces these.
+        # No Python announces these. Ours is the only timer of the process; `fork_exec` is how `multiprocessing` spawns.
         for name in ("alarm", "setitimer", "signal"):
             _announce(signal, name, f"signal.{name}")
+        for name in ("mkfifo", "mknod"):
+            _announce(os, name, f"os.{name}")
+        _announce(_posixsubprocess, "fork_exec", "_posixsubprocess.fork_exec")
         sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:

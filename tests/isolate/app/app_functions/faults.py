@@ -1,5 +1,6 @@
 """Functions that do what a query or mutation must not, each in its own way."""
 
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -102,6 +103,8 @@ FAULTS: dict[str, Any] = {
     "subprocess": lambda: subprocess.run(["true"]),
     "system": lambda: os.system("true"),
     "fork": os.fork,
+    "spawn": lambda: multiprocessing.get_context("spawn").Process(target=print).start(),
+    "make_pipe": lambda: os.mkfifo("/tmp/joelclaw-must-not-exist"),
     "thread": lambda: threading.Thread(target=print).start(),
     "sleep": lambda: time.sleep(60),
     "wait": lambda: threading.Event().wait(60),

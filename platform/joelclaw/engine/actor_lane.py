@@ -134,6 +134,9 @@ class ActorLane:
             except PlatformError as error:
                 log.error("no actor could be started", error=str(error), attempt=attempt)
                 continue
+            if self._actor is not None:  # A deploy brought one meanwhile.
+                await isolate.close()
+                return
             self.install(isolate)
 
     async def drain(self, timeout_s: float) -> None:

@@ -29,7 +29,7 @@ from itertools import count
 from typing import NamedTuple, Protocol
 
 from joelclaw.engine.read_index import ReadIndex, WrittenKeys, distinct
-from joelclaw.engine.results import EVERYBODY, Cache, Entry, Node, QueryKey, Result
+from joelclaw.engine.results import EVERYBODY, ISOLATE_DIED, Cache, Entry, Node, QueryKey, Result
 from joelclaw.engine.subscribers import Subscriber, Subscription, Transition, Version
 from joelclaw.functions.calls import INFINITY, Call, Identity, Outcome, Range
 from joelclaw.store.protocol import IndexKey
@@ -548,13 +548,24 @@ class Reactor:
             subscriber.round = None
             self.mark(subscriber)
 
+    def is_personal(self, path: str) -> bool:
+        """Was this function seen to look at the identity?"""
+        return path in self._personal_paths
+
     # -- calls that nobody subscribes to
 
     def recall(self, key: QueryKey, identity_key: str) -> Result | None:
-        """The answer to this query if it is in memory and holds now. Errors are not repeated: they get another try."""
+        """
+        The answer to this query if it is in memory and holds now.
+
+        Errors are not repeated, they get another try, except those that cost a process each time.
+        """
         entry = self.cache.find(key)
         node = entry.find(identity_key, self.published, self.clock()) if entry is not None else None
-        if node is None or node.result.failure is not None:
+        if node is None:
+            return None
+        failure = node.result.failure
+        if failure is not None and failure.code != ISOLATE_DIED:
             return None
         self.cache.used(node)
         return node.result

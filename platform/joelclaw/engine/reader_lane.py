@@ -19,8 +19,8 @@ import structlog
 
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.reactor import Reactor, Round, Shot, call_of
-from joelclaw.engine.results import QueryKey, Result
-from joelclaw.engine.writer_lane import RESPAWN_DELAYS_S, died_failure
+from joelclaw.engine.results import EVERYBODY, QueryKey, Result
+from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S, died_failure
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Identity, Outcome
 from joelclaw.isolate.messages import (
@@ -222,7 +222,10 @@ class ReaderLane:
         self._retired: set[Reader] = set()
         self._queue: deque[SingleQuery] = deque()
         self._queued: dict[tuple[QueryKey, str], SingleQuery] = {}
-        self._suspects: set[tuple[QueryKey, str]] = set()
+        self._suspects: set[tuple[QueryKey, str | None]] = set()
+        self._crew = 0
+        """Counts releases: a reader that was started for an earlier one must not serve a later one."""
+
         self._round_next = True
         self._paused = False
         self._closed = False
@@ -236,15 +239,13 @@ class ReaderLane:
         self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str
     ) -> "asyncio.Future[tuple[Result, int]]":
         """Run a query on a snapshot no older than now; equal queries that wait together run once."""
-        waiting = self._queued.get((key, identity_key))
-        if waiting is not None:
-            return waiting.future
-        future: asyncio.Future[tuple[Result, int]] = asyncio.get_running_loop().create_future()
-        query = SingleQuery(key, identity, identity_key, request_id, future)
-        self._queue.append(query)
-        self._queued[key, identity_key] = query
-        self.dispatch()
-        return future
+        query = self._queued.get((key, identity_key))
+        if query is None:
+            future: asyncio.Future[tuple[Result, int]] = asyncio.get_running_loop().create_future()
+            query = self._queued[key, identity_key] = SingleQuery(key, identity, identity_key, request_id, future)
+            self._queue.append(query)
+            self.dispatch()
+        return asyncio.shield(query.future)  # Who gives up must not take the answer from the others.
 
     def put_back(self, queries: list[SingleQuery]) -> None:
         for query in reversed(queries):
@@ -299,6 +300,7 @@ class ReaderLane:
         """Readers of a new release take over; the old ones finish their rounds and end."""
         for reader in self.readers:
             self._retire(reader)
+        self._crew += 1
         self._suspects.clear()
         self.readers = [Reader(self, isolate) for isolate in isolates]
         for reader in list(self.readers):
@@ -334,8 +336,8 @@ class ReaderLane:
         self._start(self._grow())
 
     async def _grow(self) -> None:
-        attempt = 0
-        while not self._closed:
+        attempt, crew = 0, self._crew
+        while not self._closed and crew == self._crew:
             await asyncio.sleep(RESPAWN_DELAYS_S[min(attempt, len(RESPAWN_DELAYS_S) - 1)])
             attempt += 1
             try:
@@ -343,24 +345,33 @@ class ReaderLane:
             except PlatformError as error:
                 log.error("no reader could be started", error=str(error), attempt=attempt)
                 continue
+            if crew != self._crew:  # A deploy brought as many as there are to be.
+                await isolate.close()
+                return
             self.readers.append(Reader(self, isolate))
             self.dispatch()
             return
 
     def suspect(self, round: Round, key: QueryKey, identity_key: str) -> None:
         """A reader died while it ran this. The second time it is the one."""
-        if (key, identity_key) not in self._suspects:
-            self._suspects.add((key, identity_key))
+        suspect = key, self._audience(key, identity_key)
+        if suspect not in self._suspects:
+            self._suspects.add(suspect)
             return
-        self._suspects.discard((key, identity_key))
+        self._suspects.discard(suspect)
         assert round.ts is not None
         self.condemn(round, key, identity_key, round.ts)
 
     def condemn(self, shot: Shot, key: QueryKey, identity_key: str, ts: int) -> Result:
         log.error("a query kills its process", path=key.path)
         now = self.reactor.clock()
-        outcome = Outcome(failure=died_failure("query"), personal=True, expires=now + KILLER_REST_MS)
+        personal = self._audience(key, identity_key) is not EVERYBODY
+        outcome = Outcome(failure=died_failure("query"), personal=personal, expires=now + KILLER_REST_MS)
         return self.reactor.learn(shot, key, identity_key, ts, now, outcome)
+
+    def _audience(self, key: QueryKey, identity_key: str) -> str | None:
+        """For whom it kills: everybody, as far as is known, or each would cost two processes."""
+        return identity_key if self.reactor.is_personal(key.path) else EVERYBODY
 
     # -- pauses
 
@@ -386,6 +397,10 @@ class ReaderLane:
         for reader in [*self.readers, *self._retired]:
             reader.retired = True
             await reader.isolate.close()
+            self._queue.extend(reader.batch)
+        for query in self._queue:
+            query.answer(Result(Outcome(failure=LEAVING)), self.reactor.published)
+        self._queue.clear()
         for task in list(self._tasks):
             task.cancel()
 

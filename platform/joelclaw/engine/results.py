@@ -25,6 +25,9 @@ NODE_OVERHEAD_BYTES = 1_000
 READ_OVERHEAD_BYTES = 300
 """What a node costs beside its JSON, and each range of its read set, roughly: objects, places in indexes."""
 
+ISOLATE_DIED = "isolate_died"
+"""The code of failures that cost a process."""
+
 EVERYBODY = None
 """The audience of a result that did not look at the identity."""
 

@@ -21,6 +21,7 @@ import structlog
 
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.reactor import Reactor, Response
+from joelclaw.engine.results import ISOLATE_DIED
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Failure, Outcome
@@ -203,7 +204,8 @@ class WriterLane:
                 return
             self._take_over(prepared)
             self.install(writer)
-            return
+            if self._writer is not None:  # Otherwise it died before it was taken into service.
+                return
 
     def _take_over(self, prepared: Prepared) -> None:
         running, self._running = self._running, []
@@ -299,6 +301,6 @@ def died_failure(kind: str) -> Failure:
             f"The process that ran this {kind} ended before it answered: it crashed, hung outside Python, "
             f"or was killed. Nothing was written."
         ),
-        code="isolate_died",
+        code=ISOLATE_DIED,
         public=True,
     )

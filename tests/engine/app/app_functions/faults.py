@@ -1,0 +1,79 @@
+"""Functions that end their process, or make it unfit, when a file says so."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from schema import Note
+
+from joelclaw import ActionCtx, MutationCtx, QueryCtx, action, anyone, mutation, query
+
+from app_functions import notes
+
+HOARD: list[bytearray] = []
+
+
+@query(allow=anyone)
+def abort(ctx: QueryCtx, room: str) -> int:
+    """Dies as long as the room has a note that says so."""
+    if ctx.db.query(Note.by_room, room=room, text="abort").first() is not None:
+        os.abort()
+    return ctx.db.query(Note.by_room, room=room).count()
+
+
+@query(allow=anyone)
+def hang(ctx: QueryCtx) -> int:
+    return sum(range(10**15))
+
+
+@query(allow=anyone)
+def hoard(ctx: QueryCtx, megabytes: int) -> int:
+    HOARD.append(bytearray(b"x") * (megabytes * 1_000_000))
+    return os.getpid()
+
+
+@query(allow=anyone)
+def pid(ctx: QueryCtx) -> int:
+    return os.getpid()
+
+
+@mutation(allow=anyone)
+def writer_pid(ctx: MutationCtx) -> int:
+    return os.getpid()
+
+
+@mutation(allow=anyone)
+def hoard_in_writer(ctx: MutationCtx, megabytes: int) -> int:
+    HOARD.append(bytearray(b"x") * (megabytes * 1_000_000))
+    return os.getpid()
+
+
+@mutation(allow=anyone)
+def abort_mutation(ctx: MutationCtx, room: str) -> None:
+    ctx.db.insert(Note(room=room, text="left by the dead"))
+    os.abort()
+
+
+@mutation(allow=anyone)
+def hang_mutation(ctx: MutationCtx, room: str) -> int:
+    ctx.db.insert(Note(room=room, text="left by the dead"))
+    return sum(range(10**15))
+
+
+@action(allow=anyone)
+async def add_and_abort(ctx: ActionCtx, room: str) -> None:
+    await ctx.run_mutation(notes.add, room=room, text="before")
+    os.abort()
+
+
+@action(allow=anyone)
+async def add_and_count(ctx: ActionCtx, room: str) -> int:
+    await ctx.run_mutation(notes.add, room=room, text="from an action")
+    return await ctx.run_query(notes.count, room=room)
+
+
+@action(allow=anyone)
+async def wait_for_file(ctx: ActionCtx, path: str) -> str:
+    while not Path(path).exists():
+        await asyncio.sleep(0.005)
+    return "seen"

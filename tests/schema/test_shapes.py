@@ -214,6 +214,25 @@ def test_a_class_with_its_own_equality_is_checked_all_the_same() -> None:
         shape(Tolerant).encode(Tolerant(note=b"bytes"))  # type: ignore[arg-type]
 
 
+class Even(Object):
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n % 2:
+            raise ValueError("it is odd")
+
+
+def test_what_a_class_checks_when_it_is_made_holds_when_it_is_written() -> None:
+    """An instance that was changed since is refused: what was stored of it could never be read again."""
+    even = Even(n=2)
+    assert shape(Even).decode(shape(Even).encode(even)) == even
+    even.n = 3
+    with pytest.raises(ValueRefused, match="it is odd"):
+        shape(Even).encode(even)
+    with pytest.raises(ValueRefused, match="it is odd"):
+        shape(list[Even]).encode([even])
+
+
 def test_an_id_of_a_table_that_is_not_there_is_refused() -> None:
     """No text is an id of a table that the database does not have, least of all text that is no id."""
     nobody = shape(Id[User], {"rooms": 10_002})

@@ -474,10 +474,7 @@ class ObjectKind(Kind):
             for field in self.fields
             if field.name in obj
         }
-        try:
-            return self.cls(**values)
-        except (TypeError, ValueError) as error:  # From a `__post_init__` of the app.
-            self.refuse(obj, path, str(error))
+        return self._make(values, obj, path)
 
     def encode(self, value: Any, path: str, tables: TableNumbers | None, /) -> dict[str, Any]:
         if not isinstance(value, self.cls):
@@ -492,7 +489,16 @@ class ObjectKind(Kind):
                 out[field.name] = field.kind.encode(item, path + path_step(field.name), tables)
             elif not field.absent:
                 self.refuse_missing(field.name, out, path)
+        if hasattr(self.cls, "__post_init__"):
+            # What the app checks there was true when the instance was made; it has to be when it is read again.
+            self._make({field.python_name: getattr(value, field.python_name) for field in self.fields}, out, path)
         return out
+
+    def _make(self, values: dict[str, Any], obj: Any, path: str) -> Any:
+        try:
+            return self.cls(**values)
+        except (TypeError, ValueError) as error:  # From a `__post_init__` of the app.
+            self.refuse(obj, path, str(error))
 
     def check_names(self, obj: dict[str, Any], path: str) -> None:
         """

@@ -1,5 +1,8 @@
 """`joelclaw.values.limits`: sizes, nesting, widths, and the guards that look at text only."""
 
+from collections import UserList
+from types import MappingProxyType
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -43,6 +46,8 @@ class Anchor(msgspec.Struct, rename="camel"):
         ({}, 2),
         ({"ab": None, "": "x"}, 2 + (2 + 1 + 1) + (0 + 1 + 3)),
         ({"gone": UNSET}, 2),
+        (UserList(["x"]), 2 + 3),
+        (MappingProxyType({"ab": None}), 2 + 2 + 1 + 1),
         (Anchor(paragraph_id="p"), 2 + len("paragraphId") + 1 + 3),
     ],
 )

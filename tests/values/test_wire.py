@@ -201,11 +201,14 @@ def test_refuses_too_deep_nesting() -> None:
 
 
 def test_refuses_values_that_contain_themselves() -> None:
-    """A list inside itself is refused instead of walked for ever."""
+    """A list or an object inside itself is refused instead of walked for ever."""
     loop: list[object] = []
     loop.append(loop)
-    with pytest.raises(BadValue, match="Value is too nested"):
-        encode(loop)
+    ring: dict[str, object] = {}
+    ring["ring"] = ring
+    for endless in (loop, ring):
+        with pytest.raises(BadValue, match="Value is too nested"):
+            encode(endless)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ text only, with C calls. A guard that answers True has proved the limit kept; Fa
 nothing, and the value has to be walked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import UNSET, Struct
@@ -70,6 +70,11 @@ def value_size(value: object) -> int:
     if isinstance(value, (dict, Struct)):
         fields = value.items() if isinstance(value, dict) else fields_of(value)
         return 2 + sum(len(name) + 1 + value_size(item) for name, item in fields if item is not UNSET)
+    # The unusual containers that can be written, too.
+    if isinstance(value, Mapping):
+        return value_size(dict(value))
+    if isinstance(value, Sequence):
+        return value_size(list(value))
     raise BadValue("", f"{kind.__name__} is not a value")
 
 

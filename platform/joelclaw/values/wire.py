@@ -253,6 +253,7 @@ def _array_to_json(items: Sequence[object], room: int, forms: _Forms) -> list[An
 
 def _object_to_json(fields: Iterable[tuple[Any, object]], room: int, forms: _Forms) -> dict[str, Any]:
     out: dict[str, Any] = {}
+    check_object(out, VALUE_LIMITS, room)  # Before what is inside: an object may hold itself.
     for name, item in fields:
         if item is UNSET:
             continue

@@ -2,69 +2,89 @@
 Load: callers on keep-alive connections, and WebSocket watchers, as cheap as Python allows.
 
 The generator shares two cores with what it measures, so it does little: requests are bytes
-made beforehand or by one small function, responses are cut at their length and looked at only
-for their status. Each caller sends its next request when the last one is answered.
+made beforehand or by one small function, responses are cut at their length and shown to one
+cheap check. Each caller sends its next request when the last one is answered. No answer is
+taken on trust: one that the check refuses ends the benchmark.
 """
 
 import asyncio
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from statistics import median
+from itertools import cycle
+from typing import cast
+
+import msgspec
+
+ANSWER_TIMEOUT_S = 30.0
+"""What is not answered after so long will not be."""
+
+PONG = 0xA
+PING = 0x9
+TEXT = 0x1
 
 MakeRequest = Callable[[], bytes]
+Check = Callable[[bytes], bool]
+"""Is this body the right answer?"""
 
 
-def post(path: str, body: bytes) -> bytes:
+class WrongAnswer(Exception):
+    """What is measured does not do what it should, so its speed means nothing."""
+
+
+def request(method: str, path: str, content: bytes = b"") -> bytes:
     """A request, as bytes."""
     return (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    ).encode() + content
 
 
-def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+def post(path: str, body: object) -> bytes:
+    return request("POST", path, msgspec.json.encode(body))
+
+
+def in_turn(requests: Iterable[bytes]) -> MakeRequest:
+    """Each of them, again and again."""
+    return cycle(requests).__next__
 
 
 @dataclass
 class Figures:
     """What a run of callers measured."""
 
-    seconds: float
+    seconds: float = 0.0
     latencies_ms: list[float] = field(default_factory=list)
-    failures: int = 0
+
+    @property
+    def answers(self) -> int:
+        return len(self.latencies_ms)
 
     @property
     def rate(self) -> float:
-        return len(self.latencies_ms) / self.seconds
+        return self.answers / self.seconds
 
     def percentile_ms(self, share: float) -> float:
         ordered = sorted(self.latencies_ms)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
-    @property
-    def median_ms(self) -> float:
-        return median(self.latencies_ms)
-
 
 class Caller(asyncio.Protocol):
     """One connection that calls again and again until the time is up."""
 
-    def __init__(self, make: MakeRequest, until: float, figures: Figures, must_hold: bytes) -> None:
+    def __init__(self, make: MakeRequest, until: float, check: Check, figures: Figures) -> None:
         self._make = make
         self._until = until
+        self._check = check
         self._figures = figures
-        self._must_hold = must_hold
         self._buffer = b""
         self._sent_at = 0.0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's are none by inheritance.
         self._call()
 
     def _call(self) -> None:
@@ -73,111 +93,134 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer = buffer = self._buffer + data if self._buffer else data
-        head = buffer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        at = buffer.lower().find(b"content-length: ", 0, head) + 16
-        length = int(buffer[at : buffer.index(b"\r", at)])
-        if len(buffer) < head + 4 + length:
+        body = body_of(buffer)
+        if body is None:
             return
         now = time.perf_counter()
-        if b" 200 " not in buffer[:16] or self._must_hold not in buffer:
-            self._figures.failures += 1
+        if not buffer.startswith(b"HTTP/1.1 200 ") or not self._check(body):
+            self._end(WrongAnswer(buffer[:2_000].decode("utf-8", "replace")))
+            return
         self._figures.latencies_ms.append((now - self._sent_at) * 1000)
         self._buffer = b""
         if now < self._until:
             self._call()
         else:
-            self._transport.close()
+            self._end(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._end(WrongAnswer("the server hung up on a caller"))
+
+    def _end(self, error: Exception | None) -> None:
+        self._transport.close()
+        if self.done.done():
+            return
+        if error is None:
             self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
 
 
-async def drive(port: int, make: MakeRequest, *, callers: int, seconds: float, must_hold: bytes = b"") -> Figures:
-    """Call with so many callers for so long."""
+def body_of(response: bytes) -> bytes | None:
+    """The body of a complete response; both servers write header names in small letters."""
+    head = response.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    at = response.index(b"content-length: ", 0, head) + 16
+    end = head + 4 + int(response[at : response.index(b"\r", at)])
+    return response[head + 4 : end] if len(response) >= end else None
+
+
+async def drive(port: int, make: MakeRequest, *, callers: int, seconds: float, check: Check) -> Figures:
+    """Call with so many callers for so long; every call that was begun is answered."""
     loop = asyncio.get_running_loop()
+    figures = Figures()
     started = time.perf_counter()
-    figures = Figures(seconds)
-    everyone = []
-    for _ in range(callers):
-        caller = Caller(make, started + seconds, figures, must_hold)
+    everyone = [Caller(make, started + seconds, check, figures) for _ in range(callers)]
+    for caller in everyone:
         await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", port)  # type: ignore[misc]
-        everyone.append(caller)
-    await asyncio.gather(*(caller.done for caller in everyone))
+    async with asyncio.timeout(seconds + ANSWER_TIMEOUT_S):
+        await asyncio.gather(*(caller.done for caller in everyone))
     figures.seconds = time.perf_counter() - started
     return figures
 
 
 async def ask(port: int, request: bytes) -> bytes:
     """One request; the body of its answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    at = head.lower().index(b"content-length: ") + 16
-    body = await reader.readexactly(int(head[at : head.index(b"\r", at)]))
-    writer.close()
-    return body
+    bodies: list[bytes] = []
+    await drive(port, lambda: request, callers=1, seconds=0.0, check=lambda body: not bodies.append(body))  # type: ignore[func-returns-value]
+    return bodies[0]
 
 
 class Watcher(asyncio.Protocol):
-    """A WebSocket that counts what it is told; text frames only, no pings answered within a run."""
+    """A WebSocket that hands on the text frames that it is sent, and answers pings."""
 
-    def __init__(self, path: str, on_frame: Callable[[bytes, float], None]) -> None:
+    def __init__(self, path: str, on_frame: Callable[[bytes], None]) -> None:
         self._path = path
         self._on_frame = on_frame
-        self._buffer = bytearray()
-        self._open = False
+        self._buffer = b""
+        self._is_open = False
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self.transport = transport
+        self.transport = transport = cast(asyncio.WriteTransport, transport)
         key = base64.b64encode(os.urandom(16)).decode()
         transport.write(
             f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
-    def send(self, text: bytes) -> None:
-        """One text frame, masked with zeros: legal, and free."""
-        size = len(text)
-        header = bytes([0x81, 0x80 | size]) if size < 126 else bytes([0x81, 0xFE]) + size.to_bytes(2, "big")
-        self.transport.write(header + b"\0\0\0\0" + text)
+    def send(self, message: object) -> None:
+        """One message as a text frame."""
+        self._write(TEXT, msgspec.json.encode(message))
+
+    def _write(self, opcode: int, payload: bytes) -> None:
+        """Masked with zeros: legal, and free."""
+        size = len(payload)
+        if size < 126:
+            header = bytes([0x80 | opcode, 0x80 | size])
+        elif size < 65_536:
+            header = bytes([0x80 | opcode, 0xFE]) + size.to_bytes(2, "big")
+        else:
+            header = bytes([0x80 | opcode, 0xFF]) + size.to_bytes(8, "big")
+        self.transport.write(header + b"\0\0\0\0" + payload)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self._open:
-            end = self._buffer.find(b"\r\n\r\n")
+        buffer = self._buffer + data if self._buffer else data
+        if not self._is_open:
+            end = buffer.find(b"\r\n\r\n")
             if end < 0:
+                self._buffer = buffer
                 return
-            del self._buffer[: end + 4]
-            self._open = True
+            buffer = buffer[end + 4 :]
+            self._is_open = True
             self.opened.set_result(None)
-        now = time.perf_counter()
-        while (frame := self._take()) is not None:
-            self._on_frame(frame, now)
-
-    def _take(self) -> bytes | None:
-        buffer = self._buffer
-        if len(buffer) < 2:
-            return None
-        size, at = buffer[1] & 0x7F, 2
-        if size == 126:
-            size, at = int.from_bytes(buffer[2:4], "big"), 4
-        elif size == 127:
-            size, at = int.from_bytes(buffer[2:10], "big"), 10
-        if len(buffer) < at + size:
-            return None
-        frame = bytes(buffer[at : at + size])
-        text = buffer[0] & 0x0F == 1
-        del buffer[: at + size]
-        return frame if text else b""
+        at = 0
+        while (frame := _frame(buffer, at)) is not None:
+            start, at = frame
+            opcode = buffer[start[0]] & 0x0F
+            if opcode == TEXT:
+                self._on_frame(buffer[start[1] : at])
+            elif opcode == PING:
+                self._write(PONG, buffer[start[1] : at])
+        self._buffer = buffer[at:]
 
 
-async def watch(port: int, path: str, on_frame: Callable[[bytes, float], None]) -> Watcher:
+def _frame(buffer: bytes, at: int) -> tuple[tuple[int, int], int] | None:
+    """Where the next frame has its head, its payload and its end; None: it is not complete."""
+    if len(buffer) - at < 2:
+        return None
+    size, payload = buffer[at + 1] & 0x7F, at + 2
+    if size == 126:
+        size, payload = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
+    elif size == 127:
+        size, payload = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
+    return ((at, payload), payload + size) if len(buffer) >= payload + size else None
+
+
+async def watch(port: int, path: str, on_frame: Callable[[bytes], None]) -> Watcher:
+    """Open a WebSocket."""
     watcher = Watcher(path, on_frame)
     await asyncio.get_running_loop().create_connection(lambda: watcher, "127.0.0.1", port)
-    await watcher.opened
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        await watcher.opened
     return watcher

@@ -6,8 +6,13 @@ a plain broadcast. No functions, no isolation, no read sets.
 
     POST /read     {"channel": "..."}                -> the 50 documents of a channel, read from SQLite
     POST /insert   {"channel": "...", "body": "..."} -> durable when answered; one commit for all that wait
-    GET  /bare     -> the bytes of one /read, from memory: a bare ASGI handler
-    WS   /watch    -> every inserted body, broadcast; with `size` in the query string, padded to it
+    GET  /count                                      -> how many documents there are
+    POST /bare                                       -> the bytes that were last put there
+    PUT  /bare
+    WS   /watch                                      -> every inserted body, broadcast
+
+`/bare` is a bare ASGI handler: what uvicorn can do, without the framework, without looking at
+the request.
 """
 
 import asyncio
@@ -24,6 +29,7 @@ from litestar import Litestar, asgi
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DOCUMENTS = 50
 
@@ -60,10 +66,11 @@ class Limit:
             for number in range(100 * DOCUMENTS):
                 self.put(f"channel-{number % 100}", f"message number {number} of the seed, with some words in it")
             self.database.execute("COMMIT")
-        self.bare = self.read("channel-1")
 
     def put(self, channel: str, body: str) -> None:
-        doc = msgspec.json.encode({"_creationTime": time.time() * 1000, "channel": channel, "body": body, "author": "ann"})
+        doc = msgspec.json.encode(
+            {"_creationTime": time.time() * 1000, "channel": channel, "body": body, "author": "ann"}
+        )
         self.database.execute("INSERT INTO messages (channel, doc) VALUES (?, ?)", (channel, doc.decode()))
 
     def read(self, channel: str) -> bytes:
@@ -111,22 +118,22 @@ async def answer(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def build(limit: Limit) -> Litestar:
+def build(limit: Limit) -> App:
     @asgi("/read", is_mount=True, copy_scope=False)
-    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+    async def read(_: Scope, receive: Receive, send: Send) -> None:
         await answer(send, limit.read(limit.decode_read(await body_of(receive)).channel))
 
     @asgi("/insert", is_mount=True, copy_scope=False)
-    async def insert(scope: Scope, receive: Receive, send: Send) -> None:
+    async def insert(_: Scope, receive: Receive, send: Send) -> None:
         await limit.insert(limit.decode_insert(await body_of(receive)))
         await answer(send, b"null")
 
-    @asgi("/bare", is_mount=True, copy_scope=False)
-    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, limit.bare)
+    @asgi("/count", is_mount=True, copy_scope=False)
+    async def count(_: Scope, _receive: Receive, send: Send) -> None:
+        await answer(send, str(limit.database.execute("SELECT count(*) FROM messages").fetchone()[0]).encode())
 
     @asgi("/watch", is_mount=True, copy_scope=False)
-    async def watch(scope: Scope, receive: Receive, send: Send) -> None:
+    async def watch(_: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         limit.watchers.add(send)
@@ -134,7 +141,17 @@ def build(limit: Limit) -> Litestar:
             pass
         limit.watchers.discard(send)
 
-    return Litestar([read, insert, bare, watch], openapi_config=None, logging_config=None)
+    framework = Litestar([read, insert, count, watch], openapi_config=None, logging_config=None)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/bare":
+            await framework(scope, receive, send)  # type: ignore[arg-type]
+            return
+        if scope["method"] == "PUT":
+            limit.bare = await body_of(receive)
+        await answer(send, limit.bare)
+
+    return app
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from schema import Message
 
 class Latest(Object):
     body: str
+    run: int
+    """Another number in each run: who is told the same one shares one run."""
 
 
 @query(allow=anyone)
@@ -18,7 +20,13 @@ def channel(ctx: QueryCtx, channel: str, limit: int = 50) -> list[Message]:
 def latest(ctx: QueryCtx, channel: str) -> Latest | None:
     """The newest message of a channel."""
     message = ctx.db.query(Message.by_channel, channel=channel).order("desc").first()
-    return None if message is None else Latest(body=message.body)
+    return None if message is None else Latest(body=message.body, run=ctx.random.getrandbits(48))
+
+
+@query(allow=anyone)
+def count(ctx: QueryCtx) -> int:
+    """How many messages there are."""
+    return ctx.db.query(Message).count()
 
 
 @mutation(allow=anyone)

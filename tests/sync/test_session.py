@@ -545,7 +545,7 @@ def test_pitfall_22_23_a_recorded_answer_keeps_its_timestamp_and_is_followed_by_
 
 
 def test_pitfall_26_a_mutation_outlives_its_socket(client: Client) -> None:
-    """It stays queued and its outcome is taken; nobody is told."""
+    """It stays queued and its outcome is taken; nobody is told (SYNC-11)."""
     client.mutate(0)
     client.session.lost()
     assert len(client.engine.queued) == 1
@@ -616,7 +616,7 @@ def test_too_many_actions_close(client: Client) -> None:
 
 
 def test_pitfall_25_an_action_of_a_lost_socket_answers_nobody(engine: StandInEngine) -> None:
-    """Its response goes nowhere, least of all to the session's next socket."""
+    """Its response goes nowhere, least of all to the session's next socket (SYNC-11)."""
     first = Client(engine)
     first.connect()
     act = first.act(1)

@@ -47,32 +47,41 @@ class QueryKey(NamedTuple):
 class Result:
     """What a run answered; never changes."""
 
-    __slots__ = ("digest", "failure", "journal", "log_lines", "text", "value")
+    __slots__ = ("_digest", "failure", "journal", "log_lines", "text", "value")
 
     def __init__(self, outcome: Outcome) -> None:
         self.value = outcome.value
         self.failure: Failure | None = outcome.failure
         self.log_lines = outcome.log_lines
         self.journal = outcome.journal
-        self.digest = _digest(outcome)
-        """Equal digests: the same answer, log lines included. All that is kept of what a client was told."""
+        self._digest = b""
         self.text: str | None = None
         """How the protocol wrote it, kept by the protocol for the next client."""
+
+    @property
+    def digest(self) -> bytes:
+        """
+        Equal digests: the same answer, log lines included. All that is kept of what a client was told.
+
+        Made when it is first asked for: most answers of single queries are never compared.
+        """
+        if not self._digest:
+            self._digest = self._make_digest()
+        return self._digest
 
     @property
     def size_bytes(self) -> int:
         """What it weighs, `text` included even before it is there."""
         return 2 * (len(self.value) + sum(map(len, self.log_lines)))
 
-
-def _digest(outcome: Outcome) -> bytes:
-    state = blake2b(outcome.value, digest_size=16)
-    failure = outcome.failure
-    if failure is not None:
-        state.update(b"\0failure\0" + failure.message.encode("utf-8", "replace") + b"\0" + (failure.data or b"-"))
-    for line in outcome.log_lines:
-        state.update(b"\0" + line.encode("utf-8", "replace"))
-    return state.digest()
+    def _make_digest(self) -> bytes:
+        state = blake2b(self.value, digest_size=16)
+        failure = self.failure
+        if failure is not None:
+            state.update(b"\0failure\0" + failure.message.encode("utf-8", "replace") + b"\0" + (failure.data or b"-"))
+        for line in self.log_lines:
+            state.update(b"\0" + line.encode("utf-8", "replace"))
+        return state.digest()
 
 
 class Node:

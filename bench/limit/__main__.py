@@ -120,20 +120,20 @@ async def answer(send: Send, body: bytes) -> None:
 
 def build(limit: Limit) -> App:
     @asgi("/read", is_mount=True, copy_scope=False)
-    async def read(_: Scope, receive: Receive, send: Send) -> None:
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, limit.read(limit.decode_read(await body_of(receive)).channel))
 
     @asgi("/insert", is_mount=True, copy_scope=False)
-    async def insert(_: Scope, receive: Receive, send: Send) -> None:
+    async def insert(scope: Scope, receive: Receive, send: Send) -> None:
         await limit.insert(limit.decode_insert(await body_of(receive)))
         await answer(send, b"null")
 
     @asgi("/count", is_mount=True, copy_scope=False)
-    async def count(_: Scope, _receive: Receive, send: Send) -> None:
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, str(limit.database.execute("SELECT count(*) FROM messages").fetchone()[0]).encode())
 
     @asgi("/watch", is_mount=True, copy_scope=False)
-    async def watch(_: Scope, receive: Receive, send: Send) -> None:
+    async def watch(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         limit.watchers.add(send)

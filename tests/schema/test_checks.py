@@ -279,3 +279,35 @@ def test_a_class_that_cannot_be_made_stands_in_for_itself(schema: Schema) -> Non
             "write field(default_factory=lambda: [1])"
         ),
     ]
+
+
+def test_a_class_that_cannot_be_made_hides_nothing_else_of_itself(schema: Schema) -> None:
+    """Its hints are read all the same, and an index on a field that is there in the source is not blamed."""
+    assert schema.problems("""
+        class Point(Object):
+            x: int
+        class Broken(Table):
+            __table__ = "broken"
+            at: Point = Point(x=1)
+            tags: set[str]
+            seen: float | UnsetType = UNSET
+            by_seen = index("seen", "nope")
+    """) == [
+        (
+            "5: Broken.at: its default is a Point, which all instances would share; "
+            "write field(default_factory=lambda: Point(x=1))"
+        ),
+        "6: Broken.tags: set[str] has no wire form; use a list: list[X]",
+        "8: Broken.by_seen: there is no field 'nope'; only objects have fields",
+    ]
+
+
+def test_a_table_is_not_frozen(schema: Schema) -> None:
+    """A document gets its id when it is inserted; a nested object may be frozen."""
+    assert schema.problems("""
+        class Point(Object, frozen=True):
+            x: int
+        class Note(Table, frozen=True):
+            __table__ = "notes"
+            at: Point = Point(x=1)
+    """) == ["3: Note: is frozen, and a document gets an id and is changed; leave frozen=True out"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from joelclaw.errors import HintRefused
-from joelclaw.schema.hints import SYSTEM_FIELDS, check_class, is_table, object_kind
+from joelclaw.schema.hints import SYSTEM_FIELDS, check_class, check_hint, is_table, object_kind
 from joelclaw.schema.keys import field_plan, objects_in
 from joelclaw.schema.kinds import ObjectKind
 from joelclaw.schema.naming import naming_of
@@ -56,6 +56,11 @@ def _check_fields(cls: Any) -> None:
     for name in declared.plain_values.keys() - annotated:
         value = declared.plain_values[name]
         declared.report(name, "has no type, and so is no field", f"write {name}: {type(value).__name__} = {value!r}")
+    for name, hint in declared.lost.items():
+        try:
+            check_hint(hint, cls)
+        except HintRefused as error:
+            declared.report(name, error.reason, error.advice)
     try:
         check_class(cls)
     except HintRefused as error:
@@ -76,6 +81,8 @@ def _check_table(cls: Any) -> None:
     if not isinstance(name, str):
         declared.report(None, "has no name in the database", f'write __table__ = "{cls.__name__.lower()}s"')
         return
+    if cls.__struct_config__.frozen:
+        declared.report(None, "is frozen, and a document gets an id and is changed", "leave frozen=True out")
     problem = None if cls.__module__.startswith("joelclaw.") else table_name_problem(name)
     if problem is not None:
         declared.report(_TABLE_NAME, f"{name!r} {problem}", "choose another name")
@@ -134,7 +141,10 @@ def _is_wrong_itself(kind: ObjectKind, path: str) -> bool:
     for name in path.split("."):
         fields = [field for candidate in inside for field in candidate.fields if field.python_name == name]
         if not fields:
-            return any(name in candidate.cls.__struct_fields__ for candidate in inside)
+            return any(
+                name in candidate.cls.__struct_fields__ or name in declaration_of(candidate.cls).lost
+                for candidate in inside
+            )
         inside = [member for field in fields for member in objects_in(field.kind)]
     return False
 

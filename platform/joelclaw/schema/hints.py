@@ -364,6 +364,18 @@ def check_class(cls: Any) -> None:
         object_kind(cls)
 
 
+def check_hint(hint: Any, cls: Any) -> None:
+    """
+    Read the hint of a field by itself, where its class could not be made.
+
+    Raises:
+        HintRefused: It has no wire form.
+    """
+    typevars = dict.fromkeys(getattr(cls, "__parameters__", ()), AnyKind())
+    scope = Scope(cls.__module__, declaration_of(cls).scope, typevars)
+    _without_unset(scope.evaluate(hint), scope)
+
+
 def table_kind(cls: Any) -> ObjectKind:
     """
     Documents of a table as they are written.

@@ -48,6 +48,9 @@ class Declaration:
         self.plain_values: dict[str, Any] = {}
         """What the class body gives values to without a type, by name: fields that somebody forgot to annotate."""
 
+        self.lost: dict[str, Any] = {}
+        """The hints of a class that could not be made, by field: its stand-in has no fields."""
+
         self.problems: list[Problem] = []
         self.kinds: dict[Any, ObjectKind | None] = {}
         """By type arguments; None while one is being made."""
@@ -86,6 +89,7 @@ class DeclaredMeta(StructMeta):
             cls = super().__new__(mcls, name, bases, namespace, **config)
         except (TypeError, ValueError) as error:
             _explain(declared, bases, namespace, error)
+            declared.lost = annotated
             stand_in = {key: namespace[key] for key in _KEPT_IN_STAND_IN if key in namespace}
             cls = super().__new__(mcls, name, bases, stand_in, kw_only=True)
         cls.__declaration__ = declared  # type: ignore[attr-defined]
@@ -144,11 +148,13 @@ def _explain(declared: Declaration, bases: tuple[type, ...], namespace: dict[str
     """Report why msgspec would not make the class: by field where we can tell, else in msgspec's words."""
     before = len(declared.problems)
     for name, value in namespace.items():
-        if isinstance(value, (list, dict, set)) and value and not name.startswith("__"):
-            kind = type(value).__name__
+        is_mutable = (isinstance(value, (list, dict, set)) and value) or (
+            isinstance(value, Struct) and not value.__struct_config__.frozen
+        )
+        if is_mutable and not name.startswith("__"):
             declared.report(
                 name,
-                f"its default is a {kind}, which all instances would share",
+                f"its default is a {type(value).__name__}, which all instances would share",
                 f"write field(default_factory=lambda: {value!r})",
             )
     _explain_names(declared, bases, namespace)

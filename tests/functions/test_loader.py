@@ -272,6 +272,15 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_reasons_name_files_from_the_root(tmp_path: Path) -> None:
+    """Also where a reason points at a second place."""
+    table = "    __table__ = 't'\n    x: int\n"
+    [problem] = problems(
+        tmp_path, {"schema.py": f"from joelclaw import *\nclass A(Table):\n{table}class B(Table):\n{table}"}
+    )
+    assert problem.reason == "'t' is the table A already (schema.py:2)"
+
+
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     """A wrong [app] functions is one sentence."""
     with pytest.raises(AppRefused, match="there is no such folder"):
@@ -392,6 +401,15 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
             ["4: comments.f, parameter 'rest': takes arguments as they come; write **rest: Any"],
         ),
         (
+            "@query\ndef f(ctx: QueryCtx, **rest: 'Any') -> None: ...\n",
+            [
+                (
+                    "4: comments.f, parameter 'rest': takes any argument, and one called 'ctx' would meet the context; "
+                    "write (ctx, /, **rest: Any)"
+                )
+            ],
+        ),
+        (
             "@query\ndef f(ctx: QueryCtx, when: 'datetime') -> None: ...\n",
             ["4: comments.f, parameter 'when': datetime is not defined; import it where the hint stands"],
         ),
@@ -457,8 +475,10 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
             ["6: comments.f: its rule own is a generator; return True or False"],
         ),
         (
-            "def own(ctx: QueryCtx, a: int, /, *rest: int) -> bool: ...\n"
-            "@query(allow=own)\ndef f(ctx: QueryCtx, a: int) -> None: ...\n",
+            (
+                "def own(ctx: QueryCtx, a: int, /, *rest: int) -> bool: ...\n"
+                "@query(allow=own)\ndef f(ctx: QueryCtx, a: int) -> None: ...\n"
+            ),
             [
                 "5: comments.f: its rule own takes '*rest: int'; let it take arguments of the function by name",
                 "5: comments.f: its rule own takes 'a: int'; let it take arguments of the function by name",

@@ -267,7 +267,8 @@ class _Loader:
         self._problems.append(Problem(place=place, name=name, reason=reason, advice=advice))
 
     def _relative(self, problem: Problem) -> Problem:
-        return replace(problem, place=self._relative_place(problem.place))
+        reason = problem.reason.replace(self._root + os.sep, "")
+        return replace(problem, place=self._relative_place(problem.place), reason=reason)
 
     def _relative_place(self, place: Place) -> Place:
         file = place.file

@@ -181,6 +181,10 @@ class SignatureReader:
         self._any_args = True
         if parameter.annotation not in (Any, "Any"):
             self._report_parameter(parameter.name, "takes arguments as they come", f"write **{parameter.name}: Any")
+        first = next(iter(inspect.signature(self._function.fn).parameters.values()))
+        if first.kind is Parameter.POSITIONAL_OR_KEYWORD:
+            reason = f"takes any argument, and one called {first.name!r} would meet the context"
+            self._report_parameter(parameter.name, reason, f"write ({first.name}, /, **{parameter.name}: Any)")
 
     def _read_argument(self, parameter: Parameter) -> None:
         default = NODEFAULT if parameter.default is Parameter.empty else parameter.default

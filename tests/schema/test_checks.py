@@ -291,14 +291,14 @@ def test_a_class_that_cannot_be_made_hides_nothing_else_of_itself(schema: Schema
             at: Point = Point(x=1)
             tags: set[str]
             seen: float | UnsetType = UNSET
-            by_seen = index("seen", "nope")
+            by_seen = index("seen", "tag")
     """) == [
         (
             "5: Broken.at: its default is a Point, which all instances would share; "
             "write field(default_factory=lambda: Point(x=1))"
         ),
         "6: Broken.tags: set[str] has no wire form; use a list: list[X]",
-        "8: Broken.by_seen: there is no field 'nope'; only objects have fields",
+        "8: Broken.by_seen: there is no field 'tag'; did you mean 'tags'?",
     ]
 
 

@@ -34,6 +34,7 @@ from joelclaw.schema.kinds import (
     StringKind,
     UnionKind,
 )
+from joelclaw.schema.structs import declaration_of
 from joelclaw.schema.text import did_you_mean
 from joelclaw.values.keys import (
     NULL_KEY,
@@ -185,8 +186,7 @@ def field_plan(kind: ObjectKind, path: str) -> FieldPlan:
     for depth, name in enumerate(path.split(".")):
         found = [field for candidate in inside for field in candidate.fields if field.python_name == name]
         if not found:
-            known = [field.python_name for candidate in inside for field in candidate.fields]
-            known = [field for field in known if field not in SYSTEM_FIELDS]
+            known = [field for candidate in inside for field in _written_fields(candidate.cls)]
             raise HintRefused(_unknown(path, depth, name), did_you_mean(name, known))
         through_union = through_union or len(inside) > 1
         steps.append(found[0])
@@ -200,6 +200,12 @@ def objects_in(kind: Kind) -> list[ObjectKind]:
     """The objects that a value of this kind may be, and a path may lead into."""
     members = kind.members if isinstance(kind, UnionKind) else (kind,)
     return [member for member in members if isinstance(member, ObjectKind)]
+
+
+def _written_fields(cls: Any) -> list[str]:
+    """The fields that the source has, also those that are wrong themselves: one of them may be meant."""
+    names = (*cls.__struct_fields__, *declaration_of(cls).lost)
+    return [name for name in names if name not in SYSTEM_FIELDS]
 
 
 def _is_mixed(kind: Kind) -> bool:

@@ -165,7 +165,7 @@ def test_every_problem_is_reported_at_its_own_line(schema: Schema) -> None:
         "15: Comment.author: Usr is not defined; import it where the hint stands",
         "16: Comment.resolved: its default 'no' does not fit its type; change one of them",
         "17: Comment.likes: has no type, and so is no field; write likes: int = 0",
-        "18: Comment.by_likes: there is no field 'like'; there is anchor",
+        "18: Comment.by_likes: there is no field 'like'; there is anchor, author, resolved",
         "19: Comment.by_anchor: 'anchor' has no field 'quotes'; did you mean 'quote'?",
     ]
 

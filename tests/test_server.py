@@ -48,7 +48,7 @@ class World:
     async def until(self, fact: Callable[[], bool]) -> None:
         """Let sockets and tasks go on until something is so."""
         async with asyncio.timeout(20):
-            while not fact():  # noqa: ASYNC110 (a scripted engine has no event for everything)
+            while not fact():
                 await asyncio.sleep(0.001)
 
 

@@ -1,17 +1,27 @@
-"""A deployment for each worker, and clients that end with the test that asked for them."""
+"""A deployment and a browser for each worker; clients and pages end with the test that asked for them."""
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from tests.conformance.browser import Page
 from tests.conformance.deployment import Deployment, copy_app
 from tests.conformance.proxy import Proxy
 from tests.conformance.remote import CLIENTS, Remote
 
 Start = Callable[..., Remote]
+Open = Callable[[str, str, str], Page]
+
+ROOT = Path(__file__).parents[2]
+PAGE = Path(__file__).parent / "page"
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +88,61 @@ def python() -> Iterator[Start]:
     yield start
     for client in running:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def token_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A server that tests share, to which users can sign in."""
+    shared = Deployment(copy_app(tmp_path_factory.mktemp("tokens") / "project"), tokens=True)
+    shared.start()
+    yield shared
+    shared.server.stop()
+
+
+# -- pages
+
+
+@pytest.fixture(scope="session")
+def browser(node_modules: Path) -> Iterator[Remote]:
+    """A Chromium. Each of its pages has cookies and storage of its own."""
+    find = subprocess.run([ROOT / "scripts" / "find-chromium"], capture_output=True, text=True, check=False)
+    if find.returncode != 0:
+        pytest.fail(find.stderr)
+    chromium = Remote(["node", str(CLIENTS / "browser.mjs"), find.stdout.strip()])
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="session")
+def page_origin(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the test page is served, built: an origin of its own."""
+    built = tmp_path_factory.mktemp("page")
+    vite = node_modules / ".bin" / "vite"
+    subprocess.run([vite, "build", "--outDir", built, "--emptyOutDir"], cwd=PAGE, check=True)
+    with static_origin(built) as origin:
+        yield origin
+
+
+@contextmanager
+def static_origin(folder: Path) -> Iterator[str]:
+    """Serves the files of a folder."""
+    handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def scene(browser: Remote, page_origin: str, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Opens a scene of the test page: `scene("Feed", url, room)`."""
+    opened: list[Page] = []
+
+    def open_scene(name: str, url: str, room: str) -> Page:
+        query = urlencode({"scene": name, "url": url, "room": room})
+        opened.append(Page(browser, f"{request.node.name} {len(opened)}", f"{page_origin}/?{query}"))
+        return opened[-1]
+
+    yield open_scene
+    for page in opened:
+        page.close()

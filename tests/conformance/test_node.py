@@ -1,7 +1,5 @@
 """The npm package in Node, against a real server. Items are those of the wire protocol's checklist."""
 
-import pytest
-
 from tests.conformance.conftest import Start
 from tests.conformance.deployment import Deployment
 

@@ -64,6 +64,12 @@ await talk(
       return encoded(await over_http[kind](makeFunctionReference(path), jsonToConvex(args), ...options));
     },
 
+    /** The largest timestamp that the client has seen, as two halves, the higher one first. */
+    observed_ts() {
+      const { high, low } = client.client.getMaxObservedTimestamp();
+      return [high >>> 0, low >>> 0];
+    },
+
     state() {
       const { isWebSocketConnected, connectionCount, connectionRetries } = client.connectionState();
       return { isWebSocketConnected, connectionCount, connectionRetries };

@@ -3,6 +3,9 @@
 import { ConvexError, convexToJson } from "convex/values";
 import { createInterface } from "node:readline";
 
+// Standard output is for answers; what the clients log is not one.
+globalThis.console = new console.Console(process.stderr);
+
 /** Answer requests with these handlers until the input ends; then call `end`. */
 export async function talk(handlers, end) {
   for await (const line of createInterface({ input: process.stdin })) {

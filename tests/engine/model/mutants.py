@@ -4,7 +4,7 @@ Wrong reactors: each breaks one rule. The model checker has to catch every one, 
 A mutant replaces one method, or a few; what it is called says what is wrong with it.
 """
 
-# ruff: noqa: ARG001, ARG005, SLF001  # They stand in the place of private methods, whose arguments they take.
+# ruff: noqa: ARG005, SLF001  # They stand in the place of private methods, whose arguments they take.
 
 from collections.abc import Callable, Sequence
 from typing import Any

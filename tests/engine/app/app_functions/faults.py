@@ -4,11 +4,9 @@ import asyncio
 import os
 from pathlib import Path
 
-from schema import Note
-
-from joelclaw import ActionCtx, MutationCtx, QueryCtx, action, anyone, mutation, query
-
 from app_functions import notes
+from joelclaw import ActionCtx, MutationCtx, QueryCtx, action, anyone, mutation, query
+from schema import Note
 
 HOARD: list[bytearray] = []
 

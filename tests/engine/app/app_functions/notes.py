@@ -1,8 +1,7 @@
 """Functions that behave."""
 
-from schema import Counter, Note
-
 from joelclaw import AppError, MutationCtx, QueryCtx, anyone, mutation, query
+from schema import Counter, Note
 
 
 @query(allow=anyone)

@@ -10,9 +10,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from schema import Note
-
 from joelclaw import MutationCtx, QueryCtx, mutation, query
+from schema import Note
 
 
 def fault(name: str) -> Any:

@@ -3,9 +3,8 @@
 import logging
 import warnings
 
-from schema import Note
-
 from joelclaw import AppError, MutationCtx, QueryCtx, mutation, query
+from schema import Note
 
 
 @mutation

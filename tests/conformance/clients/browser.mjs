@@ -1,0 +1,68 @@
+/** Pages in Chromium: `node browser.mjs EXECUTABLE`. */
+
+import { chromium } from "playwright-core";
+import { talk, tell } from "./talk.mjs";
+
+const browser = await chromium.launch({
+  executablePath: process.argv[2],
+  headless: true,
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+
+const pages = new Map();
+const sockets = new Map();
+
+await talk(
+  {
+    async open({ page: name, url, width = 1280, height = 800, scheme = "light" }) {
+      const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+      const page = await context.newPage();
+      const counted = { opened: 0, closed: 0, ranges: 0 };
+      pages.set(name, page);
+      sockets.set(name, counted);
+      page.on("pageerror", (error) => tell(`${name}: error`, String(error)));
+      page.on("websocket", (socket) => {
+        counted.opened += 1;
+        socket.on("close", () => (counted.closed += 1));
+        socket.on("framesent", ({ payload }) => (counted.ranges += payload.includes('"endCursor"') ? 1 : 0));
+      });
+      await page.goto(url);
+    },
+
+    /** How many sockets a page has opened and lost, and how often it asked for a page with a given end. */
+    sockets: ({ page }) => sockets.get(page),
+
+    evaluate: ({ page, expression }) => pages.get(page).evaluate(expression),
+
+    /** Wait until an expression is true. */
+    async until({ page, expression, timeout_ms }) {
+      await pages.get(page).waitForFunction(expression, undefined, { timeout: timeout_ms });
+    },
+
+    text: ({ page, selector }) => pages.get(page).locator(selector).allInnerTexts(),
+    fill: ({ page, label, text }) => pages.get(page).getByLabel(label).fill(text),
+    press: ({ page, key }) => pages.get(page).keyboard.press(key),
+    click: ({ page, button }) => pages.get(page).getByRole("button", { name: button }).first().click(),
+    focus: ({ page, label }) => pages.get(page).getByLabel(label).focus(),
+    blur: ({ page }) => pages.get(page).evaluate("document.activeElement.blur()"),
+
+    /** A picture of the whole page, in a window of this size and scheme. */
+    async screenshot({ page: name, path, width, height, scheme }) {
+      const page = pages.get(name);
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.screenshot({ path, fullPage: true });
+    },
+
+    close: ({ page }) => pages.get(page).context().close(),
+  },
+  () => browser.close(),
+);

@@ -1,0 +1,83 @@
+import { useAction, useMutation, usePaginatedQuery, useQuery } from "convex/react";
+import { anyApi as api } from "convex/server";
+import { ConvexError, convexToJson } from "convex/values";
+import { Component, useLayoutEffect } from "react";
+
+/** Note what is in the document now. */
+function useShown(what) {
+  useLayoutEffect(() => {
+    window.shown.push(what);
+  });
+}
+
+const OPTIMISTIC = "optimistic";
+
+/** A list, and a form that does not wait for it. */
+export function Feed({ room }) {
+  const messages = useQuery(api.messages.listed, { room });
+  window.acts.clear = useMutation(api.messages.clear);
+  window.acts.fail = useMutation(api.failing.changed).withOptimisticUpdate(add);
+  window.acts.relay = useAction(api.messages.relay);
+  const send = useMutation(api.messages.send).withOptimisticUpdate(add);
+  /** What the page shows at the moment at which the promise resolves. */
+  window.acts.send = async (body) => {
+    const id = await send({ room, body });
+    return { id, shown: window.shown.at(-1) };
+  };
+  useShown(messages?.map(({ _id, body }) => ({ body, real: _id !== OPTIMISTIC })) ?? null);
+  return messages?.map(({ _id, body }) => <p key={_id}>{body}</p>);
+}
+
+function add(store, { room, body = OPTIMISTIC }) {
+  const messages = store.getQuery(api.messages.listed, { room });
+  const message = { _id: OPTIMISTIC, _creationTime: Date.now(), room, body };
+  if (messages !== undefined) store.setQuery(api.messages.listed, { room }, [...messages, message]);
+}
+
+/** A form, and nothing that is subscribed to. */
+export function Silent({ room }) {
+  const send = useMutation(api.messages.send);
+  window.acts.send = (body) => send({ room, body });
+  return null;
+}
+
+/** Two views of the same data. */
+export function Twice({ room }) {
+  const messages = useQuery(api.messages.listed, { room });
+  const tally = useQuery(api.messages.tally, { room });
+  const characters = messages?.reduce((sum, { body }) => sum + body.length, 0);
+  useShown(messages && tally ? { messages: messages.length, characters, tally } : null);
+  return JSON.stringify(tally);
+}
+
+/** A list that is loaded a few rows at a time. */
+export function Pages({ room }) {
+  const { results, status, loadMore } = usePaginatedQuery(api.messages.page, { room }, { initialNumItems: 3 });
+  window.acts.loadMore = loadMore;
+  useShown({ status, bodies: results.map(({ body }) => body) });
+  return results.map(({ _id, body }) => <p key={_id}>{body}</p>);
+}
+
+/** A query that fails into the nearest boundary. */
+export class Failing extends Component {
+  state = { error: null };
+
+  static getDerivedStateFromError(error) {
+    const data = error instanceof ConvexError ? { data: convexToJson(error.data) } : {};
+    return { error: { name: error.name, message: error.message, ...data } };
+  }
+
+  render() {
+    return this.state.error === null ? <Asking data={this.props.room} /> : <Shown what={this.state.error} />;
+  }
+}
+
+function Asking({ data }) {
+  useQuery(api.failing.asked, data === null ? {} : { data: { code: data } });
+  return null;
+}
+
+function Shown({ what }) {
+  useShown(what);
+  return null;
+}

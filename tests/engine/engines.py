@@ -232,6 +232,10 @@ class Viewer:
             print(f"seen last: {self.version} {self.values()}")
             raise
 
+    async def answered(self, count: int) -> None:
+        """Wait for so many responses in all."""
+        await self.until(f"{count} responses", lambda viewer: len(viewer.responses) >= count)
+
     async def sees(self, *values: Any) -> None:
         """Wait until its queries answer this, in order."""
         await self.until(f"a view of {values}", lambda viewer: viewer.values() == dict(enumerate(values)))

@@ -13,6 +13,7 @@ from itertools import count
 
 import structlog
 
+from joelclaw.engine.background import Background
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S
 from joelclaw.errors import PlatformError
@@ -58,7 +59,7 @@ class Actor:
                 future.set_result(message.outcome)
             self.lane.freed(self)
         elif isinstance(message, Ask):
-            self.lane.start(self._answer(message))
+            self.lane.background.start(self._answer(message))
 
     async def _answer(self, ask: Ask) -> None:
         outcome = await self.lane.run_call(ask.kind, ask.call)
@@ -83,7 +84,7 @@ class ActorLane:
         self._retired: set[Actor] = set()
         self._queue: list[tuple[Call, asyncio.Future[Outcome]]] = []
         self._numbers = count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.background = Background()
         self._closed = False
 
     async def submit(self, call: Call) -> Outcome:
@@ -102,7 +103,7 @@ class ActorLane:
     def freed(self, actor: Actor) -> None:
         if actor in self._retired and not actor.runs:
             self._retired.discard(actor)
-            self.start(actor.isolate.close())
+            self.background.finish(actor.isolate.close())
         self._dispatch()
 
     def install(self, isolate: IsolateProcess) -> None:
@@ -116,13 +117,14 @@ class ActorLane:
         self._dispatch()
 
     def lost(self, actor: Actor) -> None:
+        self.background.finish(actor.isolate.close())
         self._retired.discard(actor)
         if actor is not self._actor or self._closed:
             return
         self._actor = None
         self.restarts += 1
         log.warning("the actor died", restarts=self.restarts)
-        self.start(self._replace())
+        self.background.start(self._replace())
 
     async def _replace(self) -> None:
         attempt = 0
@@ -158,10 +160,4 @@ class ActorLane:
         for _, future in self._queue:
             if not future.done():
                 future.set_result(Outcome(failure=LEAVING))
-        for task in list(self._tasks):
-            task.cancel()
-
-    def start(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self.background.end()

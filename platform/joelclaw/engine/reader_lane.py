@@ -17,6 +17,7 @@ from itertools import count
 
 import structlog
 
+from joelclaw.engine.background import Background
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.reactor import Reactor, Round, Shot, call_of
 from joelclaw.engine.results import EVERYBODY, QueryKey, Result
@@ -231,7 +232,7 @@ class ReaderLane:
         self._closed = False
         self._woken = False
         self._settled = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     # -- single queries
 
@@ -316,24 +317,25 @@ class ReaderLane:
 
     def _end(self, reader: Reader) -> None:
         self._retired.discard(reader)
-        self._start(reader.isolate.close())
+        self._background.finish(reader.isolate.close())
 
     def replace(self, reader: Reader) -> None:
         """A reader has grown too large: start another in its place."""
         self.readers.remove(reader)
         self._retire(reader)
-        self._start(self._grow())
+        self._background.start(self._grow())
 
     def lost(self, reader: Reader) -> None:
         """A reader died."""
+        self._background.finish(reader.isolate.close())
+        self._retired.discard(reader)
         self.settled()
         if reader.retired or self._closed:
-            self._retired.discard(reader)
             return
         self.restarts += 1
         log.warning("a reader died", restarts=self.restarts)
         self.readers.remove(reader)
-        self._start(self._grow())
+        self._background.start(self._grow())
 
     async def _grow(self) -> None:
         attempt, crew = 0, self._crew
@@ -401,10 +403,4 @@ class ReaderLane:
         for query in self._queue:
             query.answer(Result(Outcome(failure=LEAVING)), self.reactor.published)
         self._queue.clear()
-        for task in list(self._tasks):
-            task.cancel()
-
-    def _start(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._background.end()

@@ -15,10 +15,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import structlog
 
+from joelclaw.engine.background import Background
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.reactor import Reactor, Response
 from joelclaw.engine.results import ISOLATE_DIED
@@ -92,6 +94,7 @@ class WriterLane:
         self._idle.set()
         self._checkpointed: asyncio.Future[int] | None = None
         self._recovery: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def __len__(self) -> int:
         """Calls that wait or run."""
@@ -170,12 +173,13 @@ class WriterLane:
         """Take a prepared writer into service."""
         self._writer = writer
         writer.on_message = self._hear
-        writer.on_death = self._died
+        writer.on_death = partial(self._died, writer)
         if not writer.alive:
-            self._died()
+            self._died(writer)
         self._dispatch()
 
-    def _died(self) -> None:
+    def _died(self, writer: IsolateProcess) -> None:
+        self._background.finish(writer.close())
         if self._closed:
             return
         if self._deadline is not None:
@@ -186,7 +190,7 @@ class WriterLane:
         self.restarts += 1
         log.warning("the writer died", calls=len(self._running), restarts=self.restarts)
         if self._recovery is None or self._recovery.done():
-            self._recovery = asyncio.get_running_loop().create_task(self._recover())
+            self._recovery = self._background.start(self._recover())
 
     async def _recover(self) -> None:
         """Start a writer until one stands, publish what its predecessor committed, run again what it did not."""
@@ -272,10 +276,9 @@ class WriterLane:
             async with asyncio.timeout(self.kill_after_s):
                 await self.pause()
         self._closed = True
-        if self._recovery is not None:
-            self._recovery.cancel()
         if self._writer is not None:
             await self._writer.close()
+        await self._background.end()
         for mutations, failure in ((self._running, CUT_OFF), (self._queue, LEAVING)):
             for mutation in mutations:
                 if mutation.future is not None and not mutation.future.done():

@@ -1,4 +1,4 @@
-"""Functions that end their process, or make it unfit, when a file says so."""
+"""Functions that end their process, make it unfit, or wait."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ from app_functions import notes
 from joelclaw import ActionCtx, MutationCtx, QueryCtx, action, anyone, mutation, query
 from schema import Note
 
+VERSION = 1
 HOARD: list[bytearray] = []
 
 
@@ -71,7 +72,13 @@ async def add_and_count(ctx: ActionCtx, room: str) -> int:
 
 
 @action(allow=anyone)
-async def wait_for_file(ctx: ActionCtx, path: str) -> str:
-    while not Path(path).exists():
+async def wait_for_file(ctx: ActionCtx, file: str) -> int:
+    Path(file).with_suffix(".begun").touch()
+    while not Path(file).exists():
         await asyncio.sleep(0.005)
-    return "seen"
+    return VERSION
+
+
+@action(allow=anyone)
+async def actor_pid(ctx: ActionCtx) -> int:
+    return os.getpid()

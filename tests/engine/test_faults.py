@@ -116,6 +116,43 @@ def test_a_mutation_that_aborts_fails_alone(tmp_path: Path) -> None:
     play(scene, tmp_path)
 
 
+def test_a_writer_that_dies_after_commit_has_committed(tmp_path: Path) -> None:
+    """The commit's reply is found in the database: all are answered, subscribers see it, and nothing runs again."""
+
+    async def scene(app: App) -> None:
+        viewer = Viewer(app)
+        viewer.subscribe(("notes:counter", {"name": "n"}))
+        viewer.mutate("notes:increment", name="n")
+        outcomes = await asyncio.gather(
+            *(app.mutation("notes:increment", name="n") for _ in range(5)),
+            app.mutation("notes:refuse", room="a"),
+            app.mutation("faults:dieAfterCommit", room="a"),
+            app.mutation("notes:increment", name="n"),
+        )
+        assert [outcome.failure is None for outcome in outcomes] == [True] * 5 + [False, True, True]
+        assert await app.query("notes:texts", room="a") == ["left by the dead"]
+        await viewer.sees(7)
+        assert viewer.settled
+
+    play(scene, tmp_path)
+
+
+def test_a_writer_that_dies_before_commit_has_not(tmp_path: Path) -> None:
+    """All of the batch run again one by one; only who is guilty fails, and writes nothing."""
+
+    async def scene(app: App) -> None:
+        outcomes = await asyncio.gather(
+            *(app.mutation("notes:increment", name="n") for _ in range(5)),
+            app.mutation("faults:dieBeforeCommit", room="a"),
+            app.mutation("notes:increment", name="n"),
+        )
+        assert [died(outcome) for outcome in outcomes] == [False] * 5 + [True, False]
+        assert await app.query("notes:counter", name="n") == 6
+        assert await app.query("notes:texts", room="a") == []
+
+    play(scene, tmp_path)
+
+
 def test_a_mutation_that_hangs_in_c_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its process is killed, the write lock free again, the others done."""
     monkeypatch.setattr("joelclaw.engine.engine.KILL_GRACE_S", 0.1)

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 from app_functions import notes
 from joelclaw import ActionCtx, MutationCtx, QueryCtx, action, anyone, mutation, query
+from joelclaw.isolate.framing import Link
+from joelclaw.store.sqlite import SqliteTransaction
 from schema import Note
 
 VERSION = 1
@@ -54,6 +57,23 @@ def abort_mutation(ctx: MutationCtx, room: str) -> None:
 
 
 @mutation(allow=anyone)
+def die_before_commit(ctx: MutationCtx, room: str) -> None:
+    ctx.db.insert(Note(room=room, text="left by the dead"))
+    SqliteTransaction.commit = die  # type: ignore[method-assign,assignment]
+
+
+@mutation(allow=anyone)
+def die_after_commit(ctx: MutationCtx, room: str) -> None:
+    ctx.db.insert(Note(room=room, text="left by the dead"))
+    Link.send = die  # type: ignore[method-assign,assignment]
+
+
+def die(*args: object) -> None:
+    """In the place of what the process would do next."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@mutation(allow=anyone)
 def hang_mutation(ctx: MutationCtx, room: str) -> int:
     ctx.db.insert(Note(room=room, text="left by the dead"))
     return sum(range(10**15))
@@ -76,6 +96,11 @@ async def wait_for_file(ctx: ActionCtx, file: str) -> int:
     Path(file).with_suffix(".begun").touch()
     while not Path(file).exists():
         await asyncio.sleep(0.005)
+    return VERSION
+
+
+@action(allow=anyone)
+async def version(ctx: ActionCtx) -> int:
     return VERSION
 
 

@@ -3,6 +3,8 @@
 from joelclaw import AppError, MutationCtx, QueryCtx, anyone, mutation, query
 from schema import Counter, Note
 
+VERSION = 1
+
 
 @query(allow=anyone)
 def texts(ctx: QueryCtx, room: str) -> list[str]:
@@ -58,4 +60,4 @@ def counter(ctx: QueryCtx, name: str) -> int:
 
 @query(allow=anyone)
 def version(ctx: QueryCtx) -> int:
-    return 1
+    return VERSION

@@ -20,7 +20,7 @@ import signal
 import socket as sockets_of_the_system
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,7 @@ from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of
 from joelclaw.auth.authenticator import Authenticator, UserVerifier
 from joelclaw.config import Config
 from joelclaw.deploy.deployer import Deployer, Narrator, engine_limits
+from joelclaw.deploy.lock import locked
 from joelclaw.engine.asker import ADMIN
 from joelclaw.engine.engine import Engine
 from joelclaw.errors import CommandFailed, PlatformError
@@ -84,7 +85,7 @@ def run(config: Config, *, development: bool, host: Host, users: UserVerifier | 
     Serve a deployment until the process is told to stop. `users` tells whose a token is; without it, nobody's.
 
     Raises:
-        CommandFailed: The port cannot be had.
+        CommandFailed: The port cannot be had, or another server has the database.
         AppRefused: The app does not load, and nobody is there to correct it (not in development).
     """
     configure_logging(development=development)
@@ -103,31 +104,29 @@ async def serve(
     config: Config, *, development: bool, host: Host, users: UserVerifier | None = None, stop: asyncio.Event
 ) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
-    listener = listen(config)
-    engine = Engine(engine_limits(config), development=development)
-    announced = _FirstDeploy(host)
-    deployer = Deployer(engine, config, announced)
-    following: asyncio.Task[None] | None = None
-    try:
-        if development:
-            following = asyncio.create_task(deployer.follow())
-            # Without it nothing would be taken over any more, and nobody would know.
-            following.add_done_callback(lambda _: stop.set())
-        else:
-            await deployer.deploy(development=False)
-        if await _either(announced.done, stop):
-            return  # Told to stop before there was anything to serve.
-        authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key), users)
-        await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
-    finally:
-        listener.close()
+    with closing(listen(config)) as listener, locked(config.database):
+        engine = Engine(engine_limits(config), development=development)
+        announced = _FirstDeploy(host)
+        deployer = Deployer(engine, config, announced)
+        deploying = asyncio.create_task(deployer.follow() if development else deployer.deploy(development=False))
+        # Who cannot follow the files any more, or has nothing to serve, has to say so.
+        deploying.add_done_callback(lambda task: stop.set() if development or _failed(task) else None)
         try:
-            if following is not None:
-                following.cancel()
-                with suppress(asyncio.CancelledError):
-                    await following
+            if await _either(announced.done, stop):
+                return  # Told to stop before there was anything to serve.
+            authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key), users)
+            await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
         finally:
-            await engine.close()
+            deploying.cancel()
+            try:
+                with suppress(asyncio.CancelledError):
+                    await deploying
+            finally:
+                await engine.close()
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    return not task.cancelled() and task.exception() is not None
 
 
 async def _either(done: asyncio.Event, stop: asyncio.Event) -> bool:

@@ -122,6 +122,7 @@ def test_a_writer_that_dies_after_commit_has_committed(tmp_path: Path) -> None:
     async def scene(app: App) -> None:
         viewer = Viewer(app)
         viewer.subscribe(("notes:counter", {"name": "n"}))
+        await viewer.sees(0)
         viewer.mutate("notes:increment", name="n")
         outcomes = await asyncio.gather(
             *(app.mutation("notes:increment", name="n") for _ in range(5)),
@@ -133,6 +134,7 @@ def test_a_writer_that_dies_after_commit_has_committed(tmp_path: Path) -> None:
         assert await app.query("notes:texts", room="a") == ["left by the dead"]
         await viewer.sees(7)
         assert viewer.settled
+        assert await app.mutate("notes:increment", name="n") == 8
 
     play(scene, tmp_path)
 

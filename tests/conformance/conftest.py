@@ -45,7 +45,7 @@ def own_deployment(tmp_path: Path) -> Iterator[Deployment]:
 @pytest.fixture
 def room(request: pytest.FixtureRequest) -> str:
     """A name that no other test uses."""
-    return str(request.node.name)
+    return str(request.node.nodeid)
 
 
 @pytest.fixture

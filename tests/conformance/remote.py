@@ -84,11 +84,12 @@ class Remote:
         with self._changed:
             return [event for event in self._events if event["event"] == name]
 
-    def wait_for(self, name: str, holds: Callable[[Any], bool]) -> Any:
-        """Wait for an event whose value is so, unless there was one; that value."""
+    def wait_for(self, name: str, holds: Callable[[Any], bool], *, after: int = 0) -> Any:
+        """Wait for an event whose value is so, unless there was one after the first few; that value."""
 
         def found() -> dict[str, Any] | None:
-            return next((e for e in self._events if e["event"] == name and "value" in e and holds(e["value"])), None)
+            events = [event for event in self._events if event["event"] == name][after:]
+            return next((event for event in events if "value" in event and holds(event["value"])), None)
 
         return self._wait(name, found)["value"]
 

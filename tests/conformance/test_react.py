@@ -49,15 +49,15 @@ def test_item_4_optimistic_until_real(deployment: Deployment, scene: Open, room:
     An optimistic row is replaced by the real one in one step, also while others write.
 
     Between the first time that a row is shown and the end it is never missing, never there
-    twice, and never optimistic again. When the promise resolves, a row is on screen.
+    twice, and never optimistic again. When the promise resolves, the client has the real row.
     """
     page = scene("Feed", deployment.url, room)
     page.until_showing("it.length === 0")
     bodies = [f"mine {number}" for number in range(20)]
     for body in bodies:
         deployment.mutation("messages:send", room=room, body="theirs")
-        answer = page.act("send", body)["value"]
-        assert body in [row["body"] for row in answer["shown"]]
+        assert {"body": body, "real": True} in page.act("send", body)["value"]
+    page.until_showing(f"it.length === {2 * len(bodies)} && it.every(({{ real }}) => real)")
 
     shown = page.shown
     for body in bodies:

@@ -1,34 +1,35 @@
-"""The `convex` package for Python: `python python.py URL`. Requests as in `talk.mjs`."""
+"""
+The `convex` package for Python: `python python.py URL`. Requests as in `talk.mjs`.
 
+Its calls keep the interpreter to themselves until they are answered; only its asynchronous
+iterators do not. So subscriptions live in an event loop, and calls come one at a time.
+"""
+
+import asyncio
 import json
 import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import convex
+from convex.http_client import ConvexHttpClient
 from convex.values import convex_to_json, json_to_convex
 
 
-def main(url: str) -> None:
+async def main(url: str) -> None:
     client = convex.ConvexClient(url)
-    over_http = convex.ConvexHttpClient(url)
-    speaking = threading.Lock()
-
-    def say(message: dict[str, Any]) -> None:
-        with speaking:
-            print(json.dumps(message), flush=True)
+    over_http = ConvexHttpClient(url)
+    following: set[asyncio.Task[None]] = set()
 
     def call(method: Callable[[str, Any], Any]) -> Callable[..., Any]:
         return lambda path, args: convex_to_json(method(path, json_to_convex(args)))
 
-    def follow(name: str, path: str, args: Any) -> None:
-        for value in client.subscribe(path, json_to_convex(args)):
+    async def follow(name: str, path: str, args: Any) -> None:
+        async for value in client.subscribe(path, json_to_convex(args)):
             say({"event": name, "value": convex_to_json(value)})
 
     def subscribe(**subscription: Any) -> None:
-        threading.Thread(target=follow, kwargs=subscription, daemon=True).start()
+        following.add(asyncio.create_task(follow(**subscription)))
 
     handlers: dict[str, Callable[..., Any]] = {
         "query": call(client.query),
@@ -40,20 +41,22 @@ def main(url: str) -> None:
         "http": lambda kind, path, args: call(getattr(over_http, kind))(path, args),
     }
 
-    def answer(id: int, do: str, **request: Any) -> None:
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        request = json.loads(line)
+        id, do = request.pop("id"), request.pop("do")
         try:
             say({"id": id, "value": handlers[do](**request)})
-        except convex.ConvexError as error:
-            described = {"name": type(error).__name__, "message": str(error), "data": convex_to_json(error.data)}
-            say({"id": id, "error": described})
         except Exception as error:
-            say({"id": id, "error": {"name": type(error).__name__, "message": str(error)}})
+            described = {"name": type(error).__name__, "message": str(error)}
+            if isinstance(error, convex.ConvexError):
+                described["data"] = convex_to_json(error.data)
+            say({"id": id, "error": described})
 
-    # The client's calls block their thread.
-    with ThreadPoolExecutor(16) as threads:
-        for line in sys.stdin:
-            threads.submit(answer, **json.loads(line))
+
+def say(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    asyncio.run(main(sys.argv[1]))

@@ -1,4 +1,4 @@
-import { useAction, useMutation, usePaginatedQuery, useQuery } from "convex/react";
+import { useAction, useConvex, useMutation, usePaginatedQuery, useQuery } from "convex/react";
 import { anyApi as api } from "convex/server";
 import { ConvexError, convexToJson } from "convex/values";
 import { Component, useLayoutEffect } from "react";
@@ -19,13 +19,18 @@ export function Feed({ room }) {
   window.acts.fail = useMutation(api.failing.changed).withOptimisticUpdate(add);
   window.acts.relay = useAction(api.messages.relay);
   const send = useMutation(api.messages.send).withOptimisticUpdate(add);
-  /** What the page shows at the moment at which the promise resolves. */
+  const watch = useConvex().watchQuery(api.messages.listed, { room });
+  /** What the client has for the page, at the moment at which the promise resolves. */
   window.acts.send = async (body) => {
-    const id = await send({ room, body });
-    return { id, shown: window.shown.at(-1) };
+    await send({ room, body });
+    return described(watch.localQueryResult());
   };
-  useShown(messages?.map(({ _id, body }) => ({ body, real: _id !== OPTIMISTIC })) ?? null);
+  useShown(described(messages));
   return messages?.map(({ _id, body }) => <p key={_id}>{body}</p>);
+}
+
+function described(messages) {
+  return messages?.map(({ _id, body }) => ({ body, real: _id !== OPTIMISTIC })) ?? null;
 }
 
 function add(store, { room, body = OPTIMISTIC }) {

@@ -14,6 +14,7 @@ import asyncio
 import os
 import shutil
 import signal
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -143,21 +144,24 @@ def play(scene: Callable[[App], Coroutine[Any, Any, T]], folder: Path, *, reader
 
 class Viewer:
     """
-    A client on a connection that is always drained: what it sees, in versions that have to fit.
+    A client: what it sees, in versions that have to fit, and what its mutations answered.
 
-    Responses of its mutations stand in `responses`, each with the version that the view had.
+    Its connection is always drained, unless it is `slow`: then transitions wait for `drain`.
     """
 
-    unsent_transitions = 0
-
-    def __init__(self, app: App, asker: Asker = ANONYMOUS) -> None:
+    def __init__(self, app: App, asker: Asker = ANONYMOUS, *, slow: bool = False) -> None:
         self.app = app
         self.asker = asker
+        self.slow = slow
+        self.unsent: deque[Transition | tuple[str, Outcome]] = deque()
         self.subscriber = Subscriber(self)
+        self.queries: list[tuple[str, dict[str, Any]]] = []
         self.version = Version(0, 0, 0)
         self.view: dict[int, Outcome] = {}
         self.history: list[tuple[Version, dict[int, Any]]] = []
         self.responses: list[tuple[str, Outcome]] = []
+        self.asked: list[str] = []
+        """Its mutations, by call id or path, in order."""
         self._owed_ts: list[int] = []
         self._changed = asyncio.Event()
         app.engine.reactor.attach(self.subscriber)
@@ -165,14 +169,18 @@ class Viewer:
             app.engine.reactor.identify(self.subscriber, asker.identity, asker.key)
 
     def subscribe(self, *queries: tuple[str, dict[str, Any]]) -> None:
-        reactor, first = self.app.engine.reactor, len(self.subscriber.queries)
-        for number, (path, args) in enumerate(queries):
-            reactor.subscribe(self.subscriber, first + number, path, encoded(args), None)
+        reactor = self.app.engine.reactor
+        for path, args in queries:
+            reactor.subscribe(self.subscriber, len(self.queries), path, encoded(args), None)
+            self.queries.append((path, args))
         reactor.modified(self.subscriber, self.subscriber.query_set + 1)
 
     def mutate(self, path: str, *, call_id: str = "", **args: Any) -> None:
+        name = call_id or path
+        self.asked.append(name)
+
         def respond(outcome: Outcome) -> object:
-            return call_id or path, outcome
+            return name, outcome
 
         self.app.engine.mutate_for(
             self.subscriber, path, encoded(args), self.asker, request_id="", call_id=call_id, respond=respond
@@ -183,7 +191,37 @@ class Viewer:
 
     # -- the reactor's outbound
 
+    @property
+    def unsent_transitions(self) -> int:
+        return sum(isinstance(frame, Transition) for frame in self.unsent)
+
     def transition(self, transition: Transition) -> None:
+        self._send(transition)
+
+    def response(self, response: object) -> None:
+        assert isinstance(response, tuple)
+        self._send(response)
+
+    def _send(self, frame: "Transition | tuple[str, Outcome]") -> None:
+        self.unsent.append(frame)
+        if not self.slow:
+            self._take()
+
+    def drain(self) -> None:
+        """The socket takes all that waits."""
+        while self.unsent:
+            self._take()
+            self.app.engine.reactor.consider(self.subscriber)
+
+    def _take(self) -> None:
+        frame = self.unsent.popleft()
+        if isinstance(frame, Transition):
+            self._apply(frame)
+        else:
+            self._note(*frame)
+        self._changed.set()
+
+    def _apply(self, transition: Transition) -> None:
         assert transition.start == self.version, "versions do not fit"
         assert transition.end.ts >= self.version.ts, "the timestamp went back"
         self.version = transition.end
@@ -193,16 +231,12 @@ class Viewer:
             self.view[query_id] = Outcome(value=result.value, failure=result.failure)
         self._owed_ts = [ts for ts in self._owed_ts if ts > self.version.ts]
         self.history.append((self.version, self.values()))
-        self._changed.set()
 
-    def response(self, response: object) -> None:
-        assert isinstance(response, tuple)
-        name, outcome = response
+    def _note(self, name: str, outcome: Outcome) -> None:
         if outcome.failure is None:
             assert outcome.commit_ts > 0
             self._owed_ts.append(outcome.commit_ts)
         self.responses.append((name, outcome))
-        self._changed.set()
 
     # -- what a test looks at
 

@@ -152,8 +152,9 @@ class IsolateProcess:
         self._log_words()
         if place is None:
             return IsolateDied("new", f"ended with exit code {code} while it imported the app")
-        if dump.startswith(DUMP) and code != -signal.SIGABRT:
-            what = f"{what}: {dump.removeprefix(DUMP).partition(chr(10))[0]}"
+        fault = dump.removeprefix(DUMP).partition("\n")[0]
+        if fault != "Aborted":
+            what = f"{what}: {fault}"
         return AppRefused([Problem(place=place, name=module_name(place.file), reason=what)])
 
     def send(self, *messages: ToIsolate) -> None:

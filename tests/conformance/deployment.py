@@ -108,10 +108,10 @@ class Deployment:
         assert answer["status"] == "success", answer
         return answer["value"]
 
-    def query(self, path: str, **args: Any) -> Any:
+    def query(self, path: str, /, **args: Any) -> Any:
         return self.call("query", path, args)
 
-    def mutation(self, path: str, **args: Any) -> Any:
+    def mutation(self, path: str, /, **args: Any) -> Any:
         return self.call("mutation", path, args)
 
     def bodies(self, room: str) -> list[str]:

@@ -67,6 +67,12 @@ class Proxy:
             before = self.refused
             assert self._changed.wait_for(lambda: self.refused > before, PATIENCE_S), "nobody tried"
 
+    def opens_more_within(self, seconds: float) -> bool:
+        """Wait for another connection to come, for so long at most; whether one came."""
+        with self._changed:
+            before = self.opened
+            return self._changed.wait_for(lambda: self.opened > before, seconds)
+
     def close(self) -> None:
         _hang_up(self._listener)
         self.cut()

@@ -66,16 +66,16 @@ class Remote:
         """Tell it to do something, and wait."""
         return self.start(do, **request).result(PATIENCE_S)
 
-    def query(self, path: str, **args: Any) -> Any:
+    def query(self, path: str, /, **args: Any) -> Any:
         return self.do("query", path=path, args=args)
 
-    def mutation(self, path: str, **args: Any) -> Any:
+    def mutation(self, path: str, /, **args: Any) -> Any:
         return self.do("mutation", path=path, args=args)
 
-    def action(self, path: str, **args: Any) -> Any:
+    def action(self, path: str, /, **args: Any) -> Any:
         return self.do("action", path=path, args=args)
 
-    def subscribe(self, name: str, path: str, **args: Any) -> None:
+    def subscribe(self, name: str, path: str, /, **args: Any) -> None:
         """Keep a query current; its results are events of this name."""
         self.do("subscribe", name=name, path=path, args=args)
 

@@ -30,7 +30,7 @@ await talk(
     action: call("action"),
     subscribe,
 
-    /** One query many times over, with each of these arguments. Events are only counted. */
+    /** One query many times over, with each of these arguments. Results are only counted, once all have come. */
     subscribe_all({ name, path, all_args }) {
       let results = 0;
       for (const args of all_args) {

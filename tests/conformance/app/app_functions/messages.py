@@ -30,6 +30,13 @@ def page(ctx: QueryCtx, room: str, pagination_opts: PageOptions) -> Page[Message
     return ctx.db.query(Message.by_room, room=room).order("desc").paginate(pagination_opts)
 
 
+@query(allow=anyone)
+def newest(ctx: QueryCtx, room: str) -> str | None:
+    """What was said last in a room."""
+    message = ctx.db.query(Message.by_room, room=room).order("desc").first()
+    return None if message is None else message.body
+
+
 @mutation(allow=anyone)
 def send(ctx: MutationCtx, room: str, body: str) -> Id[Message]:
     """Put a message into a room."""

@@ -127,7 +127,9 @@ def copy_app(project: Path) -> Path:
 
 
 def declare(project: Path, setting: str, value: str) -> None:
-    """Put a line into the last section of the project's declaration, or change the one that is there."""
+    """Change a line of the project's declaration, or put it into the last section if there is none."""
     file = project / "joelclaw.toml"
-    kept = [line for line in file.read_text().splitlines() if not line.startswith(f"{setting} ")]
-    file.write_text("\n".join([*kept, f"{setting} = {value}", ""]))
+    lines = file.read_text().splitlines()
+    places = [place for place, line in enumerate(lines) if line.startswith(f"{setting} ")] or [len(lines)]
+    lines[places[0] : places[0] + 1] = [f"{setting} = {value}"]
+    file.write_text("\n".join([*lines, ""]))

@@ -43,8 +43,8 @@ function Talk({ room, name }: { room: Id<"rooms">; name: string }) {
         send={(body) => send({ room, body, name })}
       />
       <ol className="messages" aria-live="polite">
-        {results.map((message) => (
-          <Said key={message._id} message={message} />
+        {results.map((message, place) => (
+          <Said key={message._id} message={message} named={message.authorName !== results[place - 1]?.authorName} />
         ))}
       </ol>
       {status === "CanLoadMore" && (
@@ -80,12 +80,15 @@ function useSend() {
   });
 }
 
-function Said({ message }: { message: Doc<"messages"> }) {
+/** A message; who said it stands above the first in a row of theirs. */
+function Said({ message, named }: { message: Doc<"messages">; named: boolean }) {
   return (
     <li data-sending={message._id.startsWith(SENDING)}>
-      <span className="who">
-        <strong>{message.authorName}</strong> <Time at={message._creationTime} />
-      </span>
+      {named && (
+        <span className="who">
+          <strong>{message.authorName}</strong> <Time at={message._creationTime} />
+        </span>
+      )}
       <p>{message.body}</p>
     </li>
   );

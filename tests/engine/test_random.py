@@ -192,12 +192,9 @@ class Day:
         assert killed < len(self.seen) / 4, "too little was seen to judge by"
 
     def is_current(self, viewer: Viewer, commits: list[tuple[int, Note]]) -> bool:
-        now = self.app.engine.published_ts
-        queries = {
-            i: Seen(now, path, args["room"], viewer.asker, None) for i, (path, args) in enumerate(viewer.queries)
-        }
-        values = viewer.values()
-        return all(values.get(i) in (KILLED, expected(commits, query)) for i, query in queries.items())
+        now, values = self.app.engine.published_ts, viewer.values()
+        queries = [Seen(now, path, args["room"], viewer.asker, None) for path, args in viewer.queries]
+        return all(values.get(i) in (KILLED, expected(commits, query)) for i, query in enumerate(queries))
 
     def judge_mutations(self) -> list[tuple[int, Note]]:
         """What was committed when; asked for again, a mutation has to answer the same."""

@@ -76,9 +76,9 @@ class Result:
 
     def _make_digest(self) -> bytes:
         state = blake2b(self.value, digest_size=16)
-        failure = self.failure
-        if failure is not None:
-            state.update(b"\0failure\0" + failure.message.encode("utf-8", "replace") + b"\0" + (failure.data or b"-"))
+        if self.failure is not None:
+            # All of it: what of it is told depends on who asks. A message may hold half a character.
+            state.update(b"\0failure\0" + repr(self.failure).encode("utf-8", "backslashreplace"))
         for line in self.log_lines:
             state.update(b"\0" + line.encode("utf-8", "replace"))
         return state.digest()

@@ -2,12 +2,14 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from joelclaw.isolate.messages import ActionDone, RunAction
 from tests.isolate.isolates import PATIENCE_S, Deployment, Isolate, call, texts, value
 
 GATEWAY = """
@@ -66,3 +68,27 @@ def test_a_killed_gateway_leaves_no_writer_behind(deployment: Deployment, tmp_pa
     successor = deployment.writer()
     assert value(*successor.run(call("notes:add", text="kept")))
     assert texts(deployment.reader()) == ["kept"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_of_the_whole_group_is_the_gateways_affair(deployment: Deployment, number: signal.Signals) -> None:
+    """The isolate goes on until its link closes: what was received is still answered."""
+    writer = deployment.writer()
+    for text in ("one", "two", "three"):
+        writer.process.send_signal(number)
+        value(*writer.run(call("notes:add", text=text)))
+    assert texts(deployment.reader()) == ["one", "three", "two"]
+
+
+def test_what_an_action_starts_can_be_stopped(deployment: Deployment) -> None:
+    """That isolates do not heed a signal is not passed on to other programs."""
+    (deployment.root / "app_functions" / "programs.py").write_text(
+        "import subprocess\nfrom joelclaw import ActionCtx, action\n\n"
+        "@action\nasync def stopped(ctx: ActionCtx) -> int:\n"
+        "    program = subprocess.Popen(['sleep', '600'])\n"
+        "    program.terminate()\n"
+        "    return program.wait(20)\n"
+    )
+    actor = deployment.actor()
+    actor.send(RunAction(run=1, call=call("programs:stopped")))
+    assert value(actor.receive(ActionDone).outcome) == -signal.SIGTERM

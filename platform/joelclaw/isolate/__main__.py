@@ -33,8 +33,10 @@ GC_THRESHOLDS: Final = (10_000, 20, 50)
 def main(fd: int) -> None:
     link = Link(fd)
     os.set_blocking(fd, True)
-    # Ctrl-C in a terminal reaches the whole group of processes; the gateway decides what it means for us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal, or a service manager's stop, reaches the whole group of processes; the gateway
+    # decides what it means for us. Handled, not ignored: that would be passed on to what actions start.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     os.dup2(2, 1)
     faulthandler.enable()
     end_with_gateway(link)

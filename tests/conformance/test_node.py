@@ -24,6 +24,14 @@ Through = Callable[[Deployment], Proxy]
 KINDS = {"query": "failing:asked", "mutation": "failing:changed", "action": "failing:acted"}
 
 
+def of_length(count: int) -> Callable[[Any], bool]:
+    return lambda value: len(value) == count
+
+
+def ending_in(body: str) -> Callable[[Any], bool]:
+    return lambda value: bool(value) and value[-1]["body"] == body
+
+
 def test_item_1_a_subscription_sees_what_others_write(deployment: Deployment, node: Start, room: str) -> None:
     """The first result comes, and another one after each write of another client."""
     watching, writing = node(deployment.url), node(deployment.url)
@@ -32,7 +40,7 @@ def test_item_1_a_subscription_sees_what_others_write(deployment: Deployment, no
 
     for count, body in enumerate(["one", "two"], 1):
         id = writing.mutation("messages:send", room=room, body=body)
-        messages = watching.wait_for("list", lambda value, count=count: len(value) == count)
+        messages = watching.wait_for("list", of_length(count))
         assert messages[-1]["body"] == body
         assert messages[-1]["_id"] == id
 
@@ -166,18 +174,18 @@ def test_item_6_cut_between_commit_and_response(
     proxy = through(deployment)
     client = node(proxy.url)
     client.subscribe("list", "messages:listed", room=room)
-    client.wait_for("list", lambda value: value == [])
+    client.wait_for("list", of_length(0))
     outside = node(deployment.url)
     outside.subscribe("list", "messages:listed", room=room)
 
     proxy.hold_answers()
     sent = client.start("mutation", path="messages:send", args={"room": room, "body": "once"})
-    committed = outside.wait_for("list", lambda value: len(value) == 1)
+    committed = outside.wait_for("list", of_length(1))
     assert not sent.done()
     proxy.cut()
 
     assert sent.result(PATIENCE_S) == committed[0]["_id"]
-    client.wait_for("list", lambda value: len(value) == 1)
+    client.wait_for("list", of_length(1))
     assert deployment.bodies(room) == ["once"]
     assert proxy.opened == 2
 
@@ -196,7 +204,7 @@ def test_item_6_many_cuts_in_a_row(deployment: Deployment, node: Start, through:
             client.start("mutation", path="messages:send", args={"room": room, "body": body})
             for body in bodies[start : start + 5]
         ]
-        outside.wait_for("list", lambda value, start=start: len(value) == start + 5)
+        outside.wait_for("list", of_length(start + 5))
         proxy.cut()
         for answer in sent:
             answer.result(PATIENCE_S)
@@ -211,13 +219,13 @@ def test_item_7_cut_during_an_action(deployment: Deployment, node: Start, throug
     outside = node(deployment.url)
     outside.subscribe("list", "messages:listed", room=room)
     acting = client.start("action", path="slow:untilTold", args={"room": room})
-    outside.wait_for("list", lambda value: len(value) == 1)
+    outside.wait_for("list", of_length(1))
 
     proxy.cut()
     with pytest.raises(Refused, match="Connection lost while action was in flight"):
         acting.result(PATIENCE_S)
     outside.mutation("messages:send", room=room, body="go")
-    outside.wait_for("list", lambda value: len(value) == 3)
+    outside.wait_for("list", of_length(3))
     assert deployment.bodies(room) == ["started", "go", "finished"]
 
 
@@ -249,7 +257,8 @@ def test_item_10_in_and_out(token_deployment: Deployment, node: Start, room: str
     client.wait_for("me", lambda value: value == "ann")
     assert client.mutation("identity:sign", room=room) == "ann"
     client.do("sign_out")
-    assert client.query("identity:me") is None
+    assert client.action("identity:acting") is None
+    client.wait_for("me", lambda value: value is None, after=2)
     assert [event["value"] for event in client.events("me")] == [None, "ann", None]
 
 
@@ -280,11 +289,9 @@ def test_item_12_one_client_is_served_in_order(deployment: Deployment, node: Sta
     answers = client.do("mutations", calls=calls)
 
     assert deployment.bodies(room) == [str(number) for number in range(50)]
-    value, expected = 0, []
-    for _ in range(10):
-        value = 3 if not expected else value * 7 + 3
-        expected.append(value % 1_000_003)
-        value = expected[-1]
+    expected = [3]
+    for _ in range(9):
+        expected.append((expected[-1] * 7 + 3) % 1_000_003)
     assert answers[10:20] == expected
 
 
@@ -348,16 +355,16 @@ def test_item_16_restart_with_open_clients(
     for client in clients.values():
         client.subscribe("list", "messages:listed", room=room)
         client.mutation("messages:send", room=room, body="before")
-        client.wait_for("list", lambda value: len(value) > 0)
+        client.wait_for("list", ending_in("before"))
 
     own_deployment.restart(end)
     own_deployment.mutation("messages:send", room=room, body="after")
     for client in clients.values():
-        client.wait_for("list", lambda value: value and value[-1]["body"] == "after")
+        client.wait_for("list", ending_in("after"))
     for name, client in clients.items():
         client.mutation("messages:send", room=room, body=name)
         for other in clients.values():
-            other.wait_for("list", lambda value, name=name: value and value[-1]["body"] == name)
+            other.wait_for("list", ending_in(name))
     assert own_deployment.bodies(room) == ["before", "before", "after", "node", "python"]
 
 

@@ -25,7 +25,8 @@ async def main(url: str) -> None:
         return lambda path, args: convex_to_json(method(path, json_to_convex(args)))
 
     async def follow(name: str, path: str, args: Any) -> None:
-        async for value in client.subscribe(path, json_to_convex(args)):
+        decoded: Any = json_to_convex(args)
+        async for value in client.subscribe(path, decoded):
             say({"event": name, "value": convex_to_json(value)})
 
     def subscribe(**subscription: Any) -> None:
@@ -48,7 +49,7 @@ async def main(url: str) -> None:
         try:
             say({"id": id, "value": handlers[do](**request)})
         except Exception as error:
-            described = {"name": type(error).__name__, "message": str(error)}
+            described: dict[str, Any] = {"name": type(error).__name__, "message": str(error)}
             if isinstance(error, convex.ConvexError):
                 described["data"] = convex_to_json(error.data)
             say({"id": id, "error": described})

@@ -216,21 +216,20 @@ def test_a_writer_killed_under_load_loses_and_repeats_nothing(tmp_path: Path, se
 
 
 def test_the_log_is_emptied_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers pause for a checkpoint; nobody's call is lost, and the file stops growing."""
+    """Readers pause for a checkpoint; nobody's call is lost, and the file holds a part of what was written."""
     monkeypatch.setattr("joelclaw.engine.engine.WRITE_AHEAD_LOG_BYTES_MAX", 200_000)
 
     async def scene(app: App) -> None:
         viewer = Viewer(app)
         viewer.subscribe(("notes:count", {"room": "a"}))
-        text = "x" * 2_000
+        text, sizes = "x" * 2_000, []
         for batch in range(30):
             adds = (app.mutate("notes:add", room="a", text=f"{batch}-{n}-{text}") for n in range(20))
             reads = (app.query("notes:count", room=f"{n}") for n in range(5))
             await asyncio.gather(*adds, *reads)
+            sizes.append(app.database.with_name("data.db-wal").stat().st_size)
         await viewer.sees(600)
-        log = app.database.with_name("data.db-wal")
-        await app.engine._empty_log()  # noqa: SLF001
-        assert log.stat().st_size < 3_000_000
+        assert max(sizes) < 600 * len(text)
 
     play(scene, tmp_path, readers=2)
 

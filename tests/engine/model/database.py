@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from joelclaw.engine.results import Result
 from joelclaw.functions.calls import INFINITY, Call, Failure, Identity, Outcome, Range
 from joelclaw.store.protocol import IndexKey
 
@@ -22,9 +23,18 @@ PAGE_ROWS = 2
 SECRET = "secret"
 """A path that nobody may call anonymously."""
 
+REFUSED = Result(Outcome(failure=Failure(message="refused")))
+
 PATHS = ("pair", "follow", "mine", "maybe", "before", "before", "page", "page", SECRET)
 
 POINTS_INDEX, ROWS_INDEX = 1, 2
+
+
+class Query(NamedTuple):
+    """What a client subscribes to."""
+
+    path: str
+    args: bytes
 
 
 class State(NamedTuple):
@@ -88,6 +98,19 @@ def run(call: Call, code: int, state: State, now: float) -> Outcome:
     assert path == SECRET, path
     assert who is not None, "a refused call was run"
     return _outcome((code, "secret", points[a]), {a})
+
+
+def expectation(query: Query, identity: str | None, journal: str | None, code: int, state: State, now: float) -> Result:
+    """What this query is to show for this identity."""
+    if query.path == SECRET and identity is None:
+        return REFUSED
+    call = Call(path=query.path, args=query.args, identity=identity_of(identity), journal=journal)
+    return Result(run(call, code, state, now))
+
+
+def text_of(result: Result) -> str:
+    """A value or a failure, to be compared."""
+    return result.failure.message if result.failure is not None else result.value.decode()
 
 
 def _outcome(

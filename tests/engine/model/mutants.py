@@ -16,7 +16,8 @@ from joelclaw.engine.results import Cache, Entry, Node, QueryKey
 from joelclaw.engine.subscribers import Subscriber, Subscription
 from joelclaw.functions.calls import INFINITY, Outcome
 from joelclaw.store.protocol import IndexKey
-from tests.engine.model.world import Mutation, World
+from tests.engine.model.clients import Mutation
+from tests.engine.model.world import World
 
 Mutant = dict[tuple[type, str], Callable[..., Any]]
 

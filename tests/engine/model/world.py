@@ -19,6 +19,9 @@ that rings late, deploys. It picks the next event at random and checks each mess
   I10 the cache is as light as asked for, and when everybody is gone nothing is left
 
 Rounds, caches and socket buffers are small here, so that a short schedule meets the limits.
+
+Elsewhere: `database.py` holds the data and the queries, `clients.py` and `readers.py` who uses
+them, `mutants.py` wrong reactors, of which the checker has to catch every one.
 """
 
 # ruff: noqa: SLF001  # Whether anything is left can only be seen from inside.
@@ -31,22 +34,26 @@ from typing import NamedTuple
 
 from joelclaw.engine.reactor import Reactor, Resolved, Response, Round, Shot
 from joelclaw.engine.results import QueryKey, Result
-from joelclaw.engine.subscribers import Subscriber, Transition
-from joelclaw.functions.calls import INFINITY, Call, Failure, Outcome
+from joelclaw.engine.subscribers import Subscriber
+from joelclaw.functions.calls import INFINITY, Call, Outcome
 from joelclaw.store.protocol import IndexKey
+from tests.engine.model.clients import Answer, Client, Mutation, Wire
 from tests.engine.model.database import (
     CHANNELS,
     PATHS,
     POINTS,
     POSITIONS,
+    REFUSED,
     SECRET,
+    Query,
     State,
     args_of,
-    identity_of,
+    expectation,
     point_key,
     row_key,
-    run,
+    text_of,
 )
+from tests.engine.model.readers import ModelReader, Single
 
 CLIENTS = 5
 ROUND_SUBSCRIBERS_MAX = 3
@@ -54,215 +61,8 @@ LOAD_STEPS_MIN, LOAD_STEPS_MAX = 40, 360
 REST_STEPS_MAX = 5_000
 REST_TICKS = 8
 """Time goes on a little when nothing else happens any more: long enough for most results to expire."""
+
 CACHE_BYTES = (0, 3_500, 10**9)
-REFUSED = Result(Outcome(failure=Failure(message="refused")))
-
-
-class Query(NamedTuple):
-    """What a client subscribes to."""
-
-    path: str
-    args: bytes
-
-
-class Answer(NamedTuple):
-    """How a mutation of a client ended; `ts` None: it failed."""
-
-    request: int
-    ts: int | None
-
-
-class Wire:
-    """A socket's buffer, taken from one message at a time."""
-
-    def __init__(self, world: "World") -> None:
-        self.world = world
-        self.frames: deque[Transition | Answer] = deque()
-        self.unsent_transitions = 0
-
-    def transition(self, transition: Transition) -> None:
-        assert transition.end.ts <= self.world.reactor.published, "a view that nobody knows of yet"
-        self.unsent_transitions += 1
-        self.frames.append(transition)
-
-    def response(self, response: object) -> None:
-        assert isinstance(response, Answer)
-        self.frames.append(response)
-
-
-class Client:
-    """A client as the shipped ones are: what it wants, shows, waits for."""
-
-    def __init__(self, world: "World", number: int) -> None:
-        self.world = world
-        self.number = number
-        self.identity: str | None = None
-        self.queries: dict[int, Query] = {}
-        self.journals: dict[int, str | None] = {}
-        self.next_query_id = 0
-        self.pending: dict[int, int | None] = {}
-        """Mutations by request, with their commit once it is known."""
-        self.next_request = 0
-        self.seen_ts = 0
-        self.answered_ts = 0
-        """The newest snapshot of its single queries."""
-        self.connect()
-
-    def connect(self) -> None:
-        self.wire = Wire(self.world)
-        self.subscriber = subscriber = Subscriber(self.wire)
-        self.version = subscriber.sent
-        self.view: dict[int, Result] = {}
-        self.query_sets = {0: dict[int, Query](), 1: dict(self.queries)}
-        self.identities: dict[int, str | None] = {0: None}
-        reactor = self.world.reactor
-        reactor.attach(subscriber)
-        if self.identity is not None:
-            self.sign_in(self.identity)
-        if self.world.random.random() < 0.3:  # Some clients do not keep journals.
-            self.journals.clear()
-        for query_id, query in self.queries.items():
-            reactor.subscribe(subscriber, query_id, query.path, query.args, self.journals.get(query_id))
-        reactor.modified(subscriber, 1)
-        for request in self.pending:  # Unsettled mutations are sent again.
-            self.world.lane.append(Mutation(self, subscriber, request))
-
-    def reconnect(self) -> None:
-        self.world.reactor.detach(self.subscriber)
-        self.connect()
-
-    def sign_in(self, identity: str | None) -> None:
-        self.identity = identity
-        self.identities[self.subscriber.identity_no + 1] = identity
-        self.world.reactor.identify(self.subscriber, identity_of(identity), identity or "")
-
-    def modify(self) -> None:
-        """Add or remove a few queries, in one modification."""
-        rnd, reactor = self.world.random, self.world.reactor
-        for _ in range(rnd.randint(1, 2)):
-            if self.queries and rnd.random() < 0.35:
-                query_id = rnd.choice(list(self.queries))
-                del self.queries[query_id]
-                reactor.unsubscribe(self.subscriber, query_id)
-            elif len(self.queries) < 5:
-                query_id, self.next_query_id = self.next_query_id, self.next_query_id + 1
-                self.queries[query_id] = query = self.world.any_query()
-                reactor.subscribe(self.subscriber, query_id, query.path, query.args, None)
-        query_set = self.subscriber.query_set + 1
-        self.query_sets[query_set] = dict(self.queries)
-        reactor.modified(self.subscriber, query_set)
-
-    def mutate(self) -> None:
-        request, self.next_request = self.next_request, self.next_request + 1
-        self.pending[request] = None
-        self.world.lane.append(Mutation(self, self.subscriber, request))
-
-    def act(self) -> None:
-        """Do one of the things that clients do."""
-        dice = self.world.random.random()
-        if dice < 0.25:
-            self.modify()
-        elif dice < 0.30:
-            self.sign_in(self.world.random.choice([None, "x", "y"]))
-        elif dice < 0.32:
-            self.reconnect()
-        elif dice < 0.42:
-            self.world.ask(self)
-        elif dice < 0.65 and len(self.pending) < 3:
-            self.mutate()
-        else:
-            self.take()
-
-    def take(self) -> None:
-        """Take the next message off the wire."""
-        if not self.wire.frames:
-            return
-        frame = self.wire.frames.popleft()
-        if isinstance(frame, Transition):
-            self.apply(frame)
-            self.wire.unsent_transitions -= 1
-            self.world.reactor.consider(self.subscriber)
-        elif frame.ts is None:
-            self.pending.pop(frame.request, None)
-        elif frame.request in self.pending:
-            self.pending[frame.request] = frame.ts
-
-    def apply(self, transition: Transition) -> None:
-        assert transition.start == self.version, "I2 start version"
-        assert transition.end.ts >= self.seen_ts, "I2 the timestamp went back"
-        assert [i for i, _ in transition.updates] == sorted({i for i, _ in transition.updates})
-        self.version, self.seen_ts = transition.end, transition.end.ts
-        for query_id in transition.removed:
-            self.view.pop(query_id, None)
-        updates = dict(transition.updates)
-        self.view |= updates
-        queries = self.query_sets[self.version.query_set]
-        assert set(queries) <= set(self.view), "I5 not acknowledged"
-        self.check_view(queries, self.identities[self.version.identity], self.version.ts, updates)
-        self.settle_mutations()
-
-    def check_view(self, queries: dict[int, Query], identity: str | None, ts: int, updates: dict[int, Result]) -> None:
-        """Everything shown has to be what one run of one code at one moment would answer on this snapshot."""
-        state = self.world.states[ts]
-        shown = {i: _text(self.view[i]) for i in queries}
-        codes = {text.split(",")[0][1:] for text in shown.values() if text != "refused"}
-        assert len(codes) <= 1, f"I1 versions of the code {codes}"
-        code = int(codes.pop()) if codes else 0
-        now = self.moment(queries, shown, state)
-        for i, query in queries.items():
-            expected = expectation(query, identity, self.journals.get(i), code, state, now)
-            assert shown[i] == _text(expected), f"I1 torn view: {query} of {identity} at {ts} is not {shown[i]}"
-            if expected.journal is not None:
-                assert i not in updates or updates[i].journal == expected.journal, "I1 another journal"
-                self.journals[i] = expected.journal
-
-    def moment(self, queries: dict[int, Query], shown: dict[int, str], state: State) -> float:
-        """A time of day at which all that depends on it could have been answered."""
-        earliest, latest = 0.0, self.world.now
-        for i, query in queries.items():
-            if query.path == "before":
-                limit = state.points[int(query.args[1:-1])]
-                if shown[i].endswith("True)"):
-                    latest = min(latest, limit - 1)
-                else:
-                    earliest = max(earliest, limit)
-        assert earliest <= latest, "I1 two moments in one view"
-        return earliest
-
-    def settle_mutations(self) -> None:
-        for request, ts in list(self.pending.items()):
-            done = self.world.committed.get((self.number, request))
-            if ts is None and done is not None and done.subscriber is self.subscriber:
-                assert done.ts > self.version.ts, "I3 transition before response"
-            if ts is not None and ts <= self.version.ts:
-                del self.pending[request]
-
-    def check_rest(self) -> None:
-        assert not self.pending, "I4 a promise never resolved"
-        expected_version = (self.subscriber.query_set, self.subscriber.identity_no)
-        assert self.version[:2] == expected_version, "I5 versions at rest"
-        assert set(self.view) == set(self.queries), "I5 queries at rest"
-        world = self.world
-        for i, query in self.queries.items():
-            expected = expectation(query, self.identity, self.journals.get(i), world.code, world.state, world.now)
-            assert _text(self.view[i]) == _text(expected), f"I6 stale at rest: {query} of {self.identity}"
-
-
-def expectation(query: Query, identity: str | None, journal: str | None, code: int, state: State, now: float) -> Result:
-    if query.path == SECRET and identity is None:
-        return REFUSED
-    call = Call(path=query.path, args=query.args, identity=identity_of(identity), journal=journal)
-    return Result(run(call, code, state, now))
-
-
-def _text(result: Result) -> str:
-    return result.failure.message if result.failure is not None else result.value.decode()
-
-
-class Mutation(NamedTuple):
-    client: Client
-    subscriber: Subscriber
-    request: int
 
 
 class Done(NamedTuple):
@@ -281,141 +81,6 @@ class Record(NamedTuple):
 
     def responses(self) -> list[Response]:
         return [Response(m.subscriber, Answer(m.request, ts), ts) for m, ts in self.outcomes]
-
-
-class Single(NamedTuple):
-    """A query that a client asked without subscribing."""
-
-    client: Client
-    query: Query
-    identity: str | None
-    floor: int
-
-
-class ModelReader:
-    """A reader: the lane's half, which hears messages, and the process, which works through its inbox."""
-
-    def __init__(self, world: "World", code: int) -> None:
-        self.world = world
-        self.code = code
-        self.inbox: deque[Callable[[], None]] = deque()
-        self.outbox: deque[Callable[[], None]] = deque()
-        self.snapshot_ts: int | None = None
-        self.round: Round | None = None
-        self.asked = False
-        self.shot: Shot | None = None
-        self.singles: list[Single] = []
-        self.singles_now = 0.0
-        self.dead = False
-
-    @property
-    def busy(self) -> bool:
-        return self.round is not None or self.shot is not None
-
-    @property
-    def opening(self) -> bool:
-        return self.shot is not None or (self.round is not None and self.round.ts is None)
-
-    # What the reactor asks for.
-
-    def open(self, round: Round, /) -> None:
-        self.round, self.asked = round, False
-        self._tell(partial(self._open, round))
-
-    def run(self, round: Round, calls: list[Call], /) -> None:
-        assert round is self.round
-        self.world.check_distinct(round)
-        if not self.asked:  # Later calls are second runs, for those who cannot share the first.
-            self.world.check_needed(round, calls)
-        self.asked = True
-        for call in calls:
-            self._tell(partial(self._run, round, call))
-
-    def close(self, round: Round, /) -> None:
-        assert round is self.round
-        self._tell(partial(self._close, round))
-
-    def start_singles(self) -> None:
-        world = self.world
-        self.singles, world.singles = world.singles[:2], world.singles[2:]
-        self.singles_now = world.now
-        self.shot = world.reactor.begin_shot()
-        self._tell(partial(self._run_singles, self.singles, self.singles_now))
-
-    def _tell(self, message: Callable[[], None]) -> None:
-        if not self.dead:
-            self.inbox.append(message)
-
-    # The process.
-
-    def work(self) -> None:
-        self.inbox.popleft()()
-
-    def die(self) -> None:
-        """What it said is still on its way; what it was told is lost."""
-        self.dead, self.inbox, self.snapshot_ts = True, deque(), None
-        self.outbox.append(self._hear_death)
-
-    def _open(self, round: Round) -> None:
-        self.snapshot_ts = self.world.open_snapshot(self.code)
-        self.outbox.append(partial(self.world.reactor.opened, round, self.snapshot_ts))
-
-    def _run(self, round: Round, call: Call) -> None:
-        assert self.snapshot_ts is not None
-        assert call.now == round.now
-        outcome = run(call, self.code, self.world.states[self.snapshot_ts], call.now)
-        self.outbox.append(partial(self._hear_outcome, round, call, outcome))
-
-    def _close(self, _round: Round) -> None:
-        self.snapshot_ts = None
-        self.outbox.append(self._hear_close)
-
-    def _run_singles(self, singles: list[Single], now: float) -> None:
-        """A batch of single queries; perhaps the budget ends before the last."""
-        ts = self.world.open_snapshot(self.code)
-        done = singles[: self.world.random.randint(1, len(singles))]
-        outcomes = [run(_call(single), self.code, self.world.states[ts], now) for single in done]
-        self.outbox.append(partial(self._hear_singles, ts, outcomes))
-
-    # The lane hears it.
-
-    def hear(self) -> None:
-        self.outbox.popleft()()
-
-    def _hear_outcome(self, round: Round, call: Call, outcome: Outcome) -> None:
-        self.world.note_run(round, call, outcome)
-        self.world.reactor.outcome(round, outcome)
-
-    def _hear_close(self) -> None:
-        round, self.round = self.round, None
-        assert round is not None
-        assert not any(s.round is round for s in round.subscribers if s.alive), "I9 left without an answer"
-        self.world.reactor.finished(round)
-        self.world.dismiss_old_readers()
-
-    def _hear_singles(self, ts: int, outcomes: list[Outcome]) -> None:
-        world, shot, singles, now = self.world, self.shot, self.singles, self.singles_now
-        assert shot is not None
-        self.shot, self.singles = None, []
-        world.singles[:0] = singles[len(outcomes) :]
-        world.finish_singles(shot, ts, now, list(zip(singles, outcomes, strict=False)), self.code)
-        world.dismiss_old_readers()
-
-    def _hear_death(self) -> None:
-        self.dead = False  # Another process takes its place.
-        if self.round is not None:
-            round, self.round = self.round, None
-            self.world.reactor.finished(round)
-        if self.shot is not None:
-            shot, self.shot = self.shot, None
-            self.world.singles[:0] = self.singles
-            self.singles = []
-            self.world.reactor.end_shot(shot)
-        self.world.dismiss_old_readers()
-
-
-def _call(single: Single) -> Call:
-    return Call(path=single.query.path, args=single.query.args, identity=identity_of(single.identity))
 
 
 class World:
@@ -627,7 +292,7 @@ class World:
         assert ts >= single.floor, "I8 an answer older than what was seen"
         single.client.answered_ts = max(single.client.answered_ts, ts)
         expected = expectation(single.query, single.identity, None, code, self.states[ts], now)
-        assert _text(result) == _text(expected), f"I8 wrong answer to {single.query} of {single.identity} at {ts}"
+        assert text_of(result) == text_of(expected), f"I8 wrong answer to {single.query} of {single.identity} at {ts}"
 
     # -- time and code
 

@@ -42,6 +42,7 @@ from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
 from joelclaw.http.api import Api
 from joelclaw.http.app import build_app
+from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.wording import Wording
@@ -307,7 +308,7 @@ class ApiServer(uvicorn.Server):
 def uvicorn_config(api: Api) -> uvicorn.Config:
     return uvicorn.Config(
         build_app(api),
-        http="httptools",
+        http=HttpProtocol,
         ws="websockets-sansio",
         ws_max_size=FRAME_BYTES_MAX,
         ws_ping_interval=WEBSOCKET_PING_S,

@@ -41,7 +41,7 @@ from joelclaw.errors import CommandFailed, PlatformError
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
 from joelclaw.http.api import Api
-from joelclaw.http.app import build_app
+from joelclaw.http.app import App
 from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
 from joelclaw.sync.socket import Sockets
@@ -307,7 +307,7 @@ class ApiServer(uvicorn.Server):
 
 def uvicorn_config(api: Api) -> uvicorn.Config:
     return uvicorn.Config(
-        build_app(api),
+        App(api),
         http=HttpProtocol,
         ws="websockets-sansio",
         ws_max_size=FRAME_BYTES_MAX,

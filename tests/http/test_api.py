@@ -16,7 +16,7 @@ from joelclaw.auth.admin_keys import AdminKeys
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.functions.calls import Call, Failure, Outcome, Range
 from joelclaw.http.api import Api
-from joelclaw.http.app import build_app
+from joelclaw.http.app import App
 from joelclaw.http.requests import BODY_BYTES_MAX, Cors
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.wording import Wording
@@ -53,7 +53,7 @@ class World(HttpClient):
             version="1.2.3",
             cors=Cors(allowed_origins),
         )
-        self.app = build_app(api)
+        self.app = App(api)
         super().__init__(self.app)
 
 

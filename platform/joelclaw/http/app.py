@@ -2,7 +2,9 @@
 The framework's app: what is served on the deployment's origin, mounted side by side.
 
 Everything about OpenAPI, templates and logging that the framework would set up is left out;
-the raw handlers behind the mounts do their own.
+the raw handlers behind the mounts do their own. The client API is on a shorter way: its
+paths are looked at before the framework's router, whose layers cost a cached query a quarter of
+its time and a socket several kilobytes.
 """
 
 from typing import Any
@@ -13,20 +15,29 @@ from litestar.exceptions import HTTPException
 from joelclaw.http.api import Api
 from joelclaw.http.requests import Receive, Scope, Send
 
+SHORT_WAY = b"/api/"
 
-def build_app(api: Api) -> Litestar:
+
+class App(Litestar):
     """The app of the deployment's origin."""
 
-    @asgi("/", is_mount=True, copy_scope=False)
-    async def client_api(scope: Scope, receive: Receive, send: Send) -> None:
-        await api(scope, receive, send)
+    def __init__(self, api: Api) -> None:
+        @asgi("/", is_mount=True, copy_scope=False)
+        async def client_api(scope: Scope, receive: Receive, send: Send) -> None:
+            await api(scope, receive, send)
 
-    return Litestar(
-        [client_api],
-        openapi_config=None,
-        logging_config=None,
-        exception_handlers={HTTPException: _refusal},
-    )
+        super().__init__(
+            [client_api],
+            openapi_config=None,
+            logging_config=None,
+            exception_handlers={HTTPException: _refusal},
+        )
+        self._api = api
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # A lifespan has no path.
+        answer = self._api if scope.get("raw_path", b"").startswith(SHORT_WAY) else super().__call__
+        await answer(scope, receive, send)
 
 
 def _refusal(_: Any, error: HTTPException) -> Response[dict[str, str]]:

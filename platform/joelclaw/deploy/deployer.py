@@ -175,7 +175,8 @@ class Deployer:
                     await watch.changed()
         finally:
             if attempt is not None:
-                attempt.cancel()
+                if not attempt.cancelling():  # A second time would interrupt its clearing up.
+                    attempt.cancel()
                 await asyncio.wait([attempt])
 
     def _concerning(self, sources: Sources) -> Callable[[Path], bool]:

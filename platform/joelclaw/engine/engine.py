@@ -156,7 +156,8 @@ class Engine:
         except BaseException:
             # The first that cannot load speaks for all, and a caller who gives up need not wait for the others.
             for start in starts:
-                start.cancel()
+                if not start.cancelling():  # A second time would interrupt its clearing up.
+                    start.cancel()
             started = await asyncio.gather(*starts, return_exceptions=True)
             await asyncio.gather(*(isolate.close() for isolate in started if isinstance(isolate, IsolateProcess)))
             raise

@@ -32,7 +32,8 @@ APP = Path(__file__).parent / "app"
 PATIENCE_S = 30.0
 """Only a broken engine takes that long; nothing here waits for time to pass."""
 
-LIMITS = {"transaction_time_s": 0.15, "transaction_wall_s": 0.3}
+WALL_S = 10.0
+"""How long a transaction may last, unless a test waits for one that lasts longer."""
 
 T = TypeVar("T")
 
@@ -49,17 +50,16 @@ async def within_patience(what: str, awaitable: Awaitable[T]) -> T:
 class App:
     """The app's folder, its database, and the engine that serves them."""
 
-    def __init__(self, folder: Path, *, readers: int, memory_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, *, readers: int = 1, memory_bytes: int = 512_000_000, wall_s: float = WALL_S
+    ) -> None:
         self.root = folder / "app"
         if not self.root.exists():
             shutil.copytree(APP, self.root, ignore=shutil.ignore_patterns("__pycache__"))
         self.database = folder / "data.db"
-        self.engine = Engine(
-            EngineLimits(
-                transaction_wall_s=LIMITS["transaction_wall_s"], isolate_memory_bytes=memory_bytes, readers=readers
-            ),
-            development=True,
-        )
+        self.limits = {"transaction_time_s": wall_s, "transaction_wall_s": wall_s}
+        limits = EngineLimits(transaction_wall_s=wall_s, isolate_memory_bytes=memory_bytes, readers=readers)
+        self.engine = Engine(limits, development=True)
 
     async def deploy(self) -> None:
         """Serve what stands in the folder now."""
@@ -72,7 +72,7 @@ class App:
             store_url=f"sqlite:///{self.database}",
             durability="normal",
             env={},
-            limits=LIMITS,
+            limits=self.limits,
             development=True,
         )
         await within_patience("the deploy", self.engine.deploy(load))
@@ -128,11 +128,11 @@ def value_of(outcome: Outcome) -> Any:
     return msgspec.json.decode(outcome.value)
 
 
-def play(scene: Callable[[App], Coroutine[Any, Any, T]], folder: Path, *, readers: int = 1, memory_mb: int = 512) -> T:
-    """Run a scene on a deployed app, and end its processes."""
+def play(scene: Callable[[App], Coroutine[Any, Any, T]], folder: Path, **options: Any) -> T:
+    """Run a scene on a deployed app, and end its processes. The options are those of `App`."""
 
     async def run() -> T:
-        app = App(folder, readers=readers, memory_bytes=memory_mb * 1_000_000)
+        app = App(folder, **options)
         try:
             await app.deploy()
             return await scene(app)

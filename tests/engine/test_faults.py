@@ -67,7 +67,7 @@ def test_a_query_that_hangs_in_c_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
         assert died(hanging)
         assert other.value == b"0"
 
-    play(scene, tmp_path)
+    play(scene, tmp_path, wall_s=0.5)
 
 
 def test_readers_that_are_killed_are_replaced(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_reader_that_has_grown_is_replaced(tmp_path: Path) -> None:
         large = await app.query("faults:hoard", megabytes=100)
         assert await app.query("faults:pid") != large
 
-    play(scene, tmp_path, memory_mb=90)
+    play(scene, tmp_path, memory_bytes=90_000_000)
 
 
 # -- the writer
@@ -167,7 +167,7 @@ def test_a_mutation_that_hangs_in_c_fails_alone(tmp_path: Path, monkeypatch: pyt
         assert other.value == b"1"
         assert await app.query("notes:texts", room="a") == []
 
-    play(scene, tmp_path)
+    play(scene, tmp_path, wall_s=0.5)
 
 
 def test_a_writer_that_has_grown_is_replaced(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_writer_that_has_grown_is_replaced(tmp_path: Path) -> None:
         large = await app.mutate("faults:hoardInWriter", megabytes=100)
         assert await app.mutate("faults:writerPid") != large
 
-    play(scene, tmp_path, memory_mb=90)
+    play(scene, tmp_path, memory_bytes=90_000_000)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -261,7 +261,7 @@ from tests.engine.engines import App, encoded
 from joelclaw.engine.asker import ANONYMOUS
 
 async def main():
-    app = App(Path(sys.argv[1]), readers=1, memory_bytes=10**9)
+    app = App(Path(sys.argv[1]))
     await app.deploy()
     async def write(number):
         for n in range(10_000):

@@ -148,6 +148,8 @@ class Reader:
             assert round is not None
             if len(round.running) > 1:
                 self._expect_answer()
+            entry, identity_key = round.running[0]
+            self.lane.acquit(entry.key, identity_key)
             reactor.outcome(round, message.outcome)
         elif isinstance(message, RoundOpened):
             assert round is not None
@@ -363,6 +365,11 @@ class ReaderLane:
         self._suspects.discard(suspect)
         assert round.ts is not None
         self.condemn(round, key, identity_key, round.ts)
+
+    def acquit(self, key: QueryKey, identity_key: str) -> None:
+        """It came to its end: the death before was not its doing."""
+        if self._suspects:
+            self._suspects.discard((key, self._audience(key, identity_key)))
 
     def condemn(self, shot: Shot, key: QueryKey, identity_key: str, ts: int) -> Result:
         log.error("a query kills its process", path=key.path)

@@ -15,7 +15,7 @@ Pure: no store, no clock, no awaiting. Holders are any hashable objects.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from joelclaw.functions.calls import Range
@@ -154,19 +154,29 @@ class ReadIndex(Generic[Holder]):
 
 
 class WrittenKeys:
-    """The keys of one commit, for asking it later what it disturbed: by index, then by each prefix they stand under."""
+    """
+    The keys of one commit, for asking it later what it disturbed.
 
-    __slots__ = ("_indexes",)
+    Sorted on the first question, by index, then by each prefix they stand under: most commits are never asked.
+    """
 
-    def __init__(self, keys: Iterable[IndexKey]) -> None:
+    __slots__ = ("_indexes", "_keys")
+
+    def __init__(self, keys: Sequence[IndexKey]) -> None:
+        self._keys = keys
         self._indexes: dict[int, dict[bytes, list[bytes]]] = {}
-        for index, key, borders in keys:
+
+    def _sort(self) -> None:
+        for index, key, borders in self._keys:
             prefixes = self._indexes.setdefault(index, {})
             for border in borders:
                 prefixes.setdefault(key[:border], []).append(key)
+        self._keys = ()
 
     def disturb(self, reads: Iterable[Range]) -> bool:
         """Is one of the keys in one of these ranges?"""
+        if self._keys:
+            self._sort()
         for read in reads:
             keys = self._indexes.get(read.index, _NO_KEYS).get(read.prefix)
             if keys is None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -198,3 +200,27 @@ def test_http_and_sockets_share_the_port(tmp_path: Path) -> None:
         await peer.close()
 
     play(scene, tmp_path)
+
+
+def test_a_failure_can_be_read_in_development_and_parsed_in_production() -> None:
+    """Its message and frames stand below the line, as they are; or in one line of JSON, like everything."""
+    failure = "Failure(message='Uncaught KeyError: 1', frames='    at f (a.py:2)\\n    at g (a.py:5)')"
+    people = _log_of(f"_report('r1', 'a:g', {failure})", development=True)
+    line, *below = people.splitlines()
+    assert "call failed" in line
+    assert "path=a:g request_id=r1" in line
+    assert below == ["Uncaught KeyError: 1", "    at f (a.py:2)", "    at g (a.py:5)"]
+    programs = _log_of(f"_report('r1', 'a:g', {failure})", development=False)
+    told = msgspec.json.decode(programs)
+    assert told["message"] == "Uncaught KeyError: 1"
+    assert told["frames"] == "    at f (a.py:2)\n    at g (a.py:5)"
+
+
+def _log_of(statement: str, *, development: bool) -> str:
+    """What a process logs; in one of its own, because there the log is set up once."""
+    code = (
+        "from joelclaw.functions.calls import Failure\n"
+        "from joelclaw.server import _report, configure_logging\n"
+        f"configure_logging(development={development})\n{statement}\n"
+    )
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=True, text=True).stderr

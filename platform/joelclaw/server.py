@@ -329,23 +329,37 @@ def uvicorn_config(api: Api) -> uvicorn.Config:
 
 def configure_logging(*, development: bool) -> None:
     """JSON lines in production, readable ones in development; both on standard error."""
-    renderer = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if development
-        else structlog.processors.JSONRenderer()
-    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
-            renderer,
+            *(_for_people() if development else _for_programs()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+
+
+def _for_programs() -> list[structlog.typing.Processor]:
+    return [structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()]
+
+
+def _for_people() -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        _failure_below,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+    ]
+
+
+def _failure_below(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put message and frames of a failure, which may have many lines, below the line that tells of it."""
+    texts = [event.pop(key) for key in ("message", "frames") if key in event]
+    if any(texts):
+        event["exception"] = "\n".join(text for text in texts if text)
+    return event
 
 
 def _report(request_id: str, path: str, failure: Failure) -> None:

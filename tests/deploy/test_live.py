@@ -235,6 +235,24 @@ def test_a_subscriber_lives_through_everything(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_a_stopped_deployment_is_one_file(tmp_path: Path) -> None:
+    """Whoever copies the database then has all of it: nothing is left in a log beside it."""
+    lay_out(tmp_path)
+    save(tmp_path, "joelclaw.toml", DECLARED)
+
+    async def scene() -> None:
+        async with served(tmp_path) as host:
+            client = await Subscriber.join(await host.url, 0, "notes:texts")
+            await client.mutate("notes:add", text="all of it")
+            await client.peer.close()
+
+    asyncio.run(scene())
+    assert sorted(path.name for path in (tmp_path / "data").iterdir() if path.is_file()) == [
+        "joelclaw.db",
+        "joelclaw.db-lock",
+    ]
+
+
 def test_a_second_server_of_a_database_is_refused(tmp_path: Path) -> None:
     """It is told who serves it, and the first goes on."""
     lay_out(tmp_path)

@@ -27,10 +27,12 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("role", ["writer", "reader", "actor"])
 def test_an_idle_isolate_ends_when_its_link_closes(deployment: Deployment, role: str) -> None:
-    """The end of the socket is the end of the process, in good order."""
+    """The end of the socket is the end of the process, in good order: a writer leaves one file, with everything."""
     isolate: Isolate = getattr(deployment, role)()
     isolate.socket.close()
     assert isolate.wait() == 0
+    if role == "writer":
+        assert [path.name for path in deployment.database.parent.glob("data.db*")] == ["data.db"]
 
 
 def test_a_busy_isolate_ends_when_its_link_closes(deployment: Deployment) -> None:

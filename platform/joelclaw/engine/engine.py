@@ -239,9 +239,10 @@ class Engine:
             self._alarm.cancel()
         if self._checkpoint is not None:
             self._checkpoint.cancel()
-        await self._writer.close()
         await self._readers.close()
         await self._actors.close()
+        # Last, so that it is alone with the database: SQLite then puts the log into it, and one file is all there is.
+        await self._writer.close()
 
     # -- who may call what
 

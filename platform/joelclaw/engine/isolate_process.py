@@ -73,10 +73,10 @@ class IsolateProcess:
         self.on_message: Callable[[FromIsolate], None] = self._hear_early
         self.on_death: Callable[[], None] = lambda: None
         self.alive = False
+        self._closing = False
         self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._loaded: asyncio.Future[FromIsolate] | None = None
-        self._ended = asyncio.Event()
         self._words = bytearray()
         """What it said on standard error while it loaded the app."""
 
@@ -175,6 +175,7 @@ class IsolateProcess:
 
     async def close(self) -> None:
         """End it in good order: it sees the end of the socket and leaves."""
+        self._closing = True
         self.on_death = lambda: None
         if self._transport is not None:
             self._transport.close()
@@ -206,7 +207,8 @@ class IsolateProcess:
         self.alive = False
         if self._loaded is not None and not self._loaded.done():
             self._loaded.set_exception(IsolateDied(self.role, "ended while it loaded the app"))
-        self.kill()
+        if not self._closing:
+            self.kill()
         self.on_death()
 
     async def _log_errors(self) -> None:

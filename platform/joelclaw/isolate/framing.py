@@ -105,7 +105,8 @@ class Link:
             data = os.read(self.fd, READ_BYTES)
         except ConnectionResetError:
             data = b""
-        self.idle = False
         if not data:
+            # Idle still: the lifeline, which sees the end at the same moment, has to give us time to leave.
             raise GatewayGone
+        self.idle = False
         return data

@@ -27,6 +27,10 @@ from joelclaw.isolate.framing import Link
 CLOSING_GRACE_S: Final = 1.0
 """An idle isolate sees the end of its link by itself, and has this long to close its database in good order."""
 
+LOOKS: Final = 10
+LOOK_S: Final = 0.005
+"""So often, and so far apart, it is asked whether it is idle; then it is busy, and does not wait for a gateway."""
+
 THREAD_STACK_BYTES: Final = 128 * 1024
 PR_SET_PDEATHSIG: Final = 1
 
@@ -46,8 +50,11 @@ def _watch(link: Link) -> None:
     hangup = select.poll()
     hangup.register(link.fd, 0)
     hangup.poll()
-    if link.idle:
-        time.sleep(CLOSING_GRACE_S)
+    for _ in range(LOOKS):
+        if link.idle:
+            time.sleep(CLOSING_GRACE_S)
+            break
+        time.sleep(LOOK_S)  # It may be about to wait: between two messages, say.
     os._exit(0)
 
 

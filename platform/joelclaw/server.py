@@ -6,9 +6,8 @@ once; deploy the app; only then listen. Stop, at SIGTERM or Ctrl-C: listen no mo
 received, close the sockets with a code that makes clients come back, let requests end, end
 the isolates. A second Ctrl-C waits for nothing.
 
-WebSockets are spoken by uvicorn's `websockets-sansio`: a broadcast of 8 KB to 1,000 of them
-costs the least time and memory in it among the three that uvicorn has. It waits before it
-writes while the peer does not read, on which `sync/socket.py` relies.
+HTTP and WebSockets are spoken by uvicorn, each made lighter in one place: `http/protocol.py` and
+`sync/websocket.py`.
 """
 
 import asyncio
@@ -45,6 +44,7 @@ from joelclaw.http.app import App
 from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
 from joelclaw.sync.socket import Sockets
+from joelclaw.sync.websocket import WebSocketProtocol
 from joelclaw.sync.wording import Wording
 
 FRAME_BYTES_MAX = 32 * 1024 * 1024
@@ -309,7 +309,7 @@ def uvicorn_config(api: Api) -> uvicorn.Config:
     return uvicorn.Config(
         App(api),
         http=HttpProtocol,
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_max_size=FRAME_BYTES_MAX,
         ws_ping_interval=WEBSOCKET_PING_S,
         ws_ping_timeout=WEBSOCKET_PONG_S,

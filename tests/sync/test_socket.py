@@ -37,7 +37,9 @@ class Users:
 class World:
     """An engine, its sockets, and who connects to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_once: bool) -> None:
+        self.at_once = at_once
+        """Does the server offer to write frames without waiting?"""
         self.engine = StandInEngine()
         self.engine.answer("q:list", value("[1]"))
         self.engine.declare("mutation", "m:send")
@@ -49,7 +51,8 @@ class World:
 
     async def connect(self) -> Transport:
         transport = Transport()
-        self.served.append(asyncio.create_task(self.sockets.serve(transport.receive, transport.send)))
+        outlet = transport if self.at_once else None
+        self.served.append(asyncio.create_task(self.sockets.serve(transport.receive, transport.send, outlet)))
         assert await transport.event() == {"type": "websocket.accept"}
         transport.say(type="Connect", sessionId=SESSION_ID)
         return transport
@@ -65,15 +68,20 @@ async def _no_key(_: str) -> bool:
 
 
 def play(scene: Callable[[World], Awaitable[None]]) -> None:
-    """Run a scene in a loop of its own; an exception in any task fails it."""
+    """
+    Run a scene, in a loop of its own; an exception in any task fails it.
 
-    async def run() -> None:
+    Twice: on a server that speaks plain ASGI, and on one that writes frames at once.
+    """
+
+    async def run(*, at_once: bool) -> None:
         failed: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
-        await scene(World())
+        await scene(World(at_once=at_once))
         assert failed == []
 
-    asyncio.run(run())
+    asyncio.run(run(at_once=False))
+    asyncio.run(run(at_once=True))
 
 
 def add(query_id: int, path: str) -> dict[str, Any]:

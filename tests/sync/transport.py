@@ -32,6 +32,15 @@ class Transport:
         if message["type"] == "websocket.close":
             self._incoming.put_nowait({"type": "websocket.disconnect", "code": message.get("code")})
 
+    # -- the app's side, of a server that writes at once (`Outlet`)
+
+    def takes_frames(self) -> bool:
+        return self._writable.is_set() and not self.gone
+
+    def write_text(self, text: str) -> None:
+        assert self.takes_frames(), "whoever writes asks first"
+        self._sent.put_nowait({"type": "websocket.send", "text": text})
+
     # -- the peer's side
 
     def say(self, **message: Any) -> None:

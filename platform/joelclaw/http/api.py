@@ -47,7 +47,7 @@ from joelclaw.http.requests import (
     text_answer,
 )
 from joelclaw.sync.messages import ts_text
-from joelclaw.sync.socket import Sockets
+from joelclaw.sync.socket import OUTLET, Sockets
 from joelclaw.sync.wording import Wording, log_lines_text, random_request_id
 
 BATCH_QUERIES_MAX = 256
@@ -140,7 +140,8 @@ class Api:
     async def _connect(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if _SYNC_PATH.fullmatch(path):
             scope["headers"].clear()  # Nobody reads them any more, and they would be kept as long as the connection.
-            await self._sockets.serve(receive, send)  # Any version: clients move on without us.
+            outlet = scope.get("extensions", {}).pop(OUTLET, None)
+            await self._sockets.serve(receive, send, outlet)  # Any version: clients move on without us.
             return
         await receive()
         await send({"type": "websocket.close"})

@@ -5,7 +5,8 @@ Uvicorn writes an answer's head, then its body, and each write is a system call:
 are 40 % of what a cached query costs the gateway. Here the head waits for what is written
 next, or for the end of the loop's step if nothing is, so that a stream's head is not held up.
 
-Elsewhere: `server.py` hands this to uvicorn. WebSockets leave it at their handshake.
+Elsewhere: `server.py` hands this to uvicorn. WebSockets leave it at their handshake, for
+`sync/websocket.py`.
 """
 
 import asyncio
@@ -59,3 +60,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self.cycle.transport = self._outlet  # type: ignore[assignment]
+
+    def handle_websocket_upgrade(self) -> None:
+        super().handle_websocket_upgrade()
+        # The parser holds us and we hold it: without this, both stay until cycles are looked for.
+        self.parser = None  # type: ignore[assignment]

@@ -1,9 +1,11 @@
 """
 Sockets: the tasks and timers around sessions.
 
-Each has a task that reads and one that writes. A frame counts as unsent until the server's
-`send` has returned, and that waits while the peer does not read; so a sleeping phone stops
-its transitions after two, and its session is considered again when it drains.
+Each has a task that reads. What there is to send is written when the step that made it is over,
+all sockets in one go, as far as their peers take it: a broadcast wakes no thousand tasks. Only
+where a peer does not read, a task waits with what is left. A frame counts as unsent until the
+server has taken it; so a sleeping phone stops its transitions after two, and its session is
+considered again when it drains.
 
 WebSocket pings, which find dead peers, are the server's own (`server.py`). The `Ping` from here
 is a message: browsers hide the others from clients that wait for a sign of life.
@@ -26,7 +28,6 @@ from joelclaw.sync.session import (
     INTERNAL,
     RESTARTING,
     Act,
-    Close,
     Effect,
     Mutate,
     Session,
@@ -43,6 +44,9 @@ DRAIN_TIMEOUT_S = 10.0
 
 FLUSH_TIMEOUT_S = 2.0
 """At shutdown, for what is said to be sent."""
+
+OUTLET = "joelclaw.outlet"
+"""Under which name a server offers its `Outlet` among the extensions of an ASGI scope."""
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -66,6 +70,16 @@ class SocketEngine(SessionEngine, Protocol):
     ) -> None: ...
 
     async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome: ...
+
+
+class Outlet(Protocol):
+    """What a server can do beyond ASGI: write a frame without waiting. `send` is for the rest."""
+
+    def takes_frames(self) -> bool:
+        """Would `send` not wait?"""
+        ...
+
+    def write_text(self, text: str) -> None: ...
 
 
 class Signal:
@@ -104,6 +118,8 @@ class Sockets:
         self.authenticator = authenticator
         self.wording = wording
         self._open: set[Socket] = set()
+        self._woken: list[Socket] = []
+        """Those that have something to send, or to end."""
         self._draining = False
         self._empty = asyncio.Event()
         self._actions: set[asyncio.Task[None]] = set()
@@ -111,7 +127,7 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
-    async def serve(self, receive: Receive, send: Send) -> None:
+    async def serve(self, receive: Receive, send: Send, outlet: Outlet | None = None) -> None:
         """Serve one connection, from the handshake to its end."""
         await receive()
         if self._draining:
@@ -119,7 +135,7 @@ class Sockets:
             await send({"type": "websocket.http.response.body", "body": b"shutting down"})
             return
         await send({"type": "websocket.accept"})
-        socket = Socket(self, receive, send)
+        socket = Socket(self, receive, send, outlet)
         self._open.add(socket)
         try:
             await socket.run()
@@ -127,6 +143,17 @@ class Sockets:
             self._open.discard(socket)
             if not self._open:
                 self._empty.set()
+
+    def wake(self, socket: "Socket") -> None:
+        """Have it write when this step is over: the reactor, which may be in the middle of one, hears what was sent."""
+        if not self._woken:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._woken.append(socket)
+
+    def _write(self) -> None:
+        woken, self._woken = self._woken, []
+        for socket in woken:
+            socket.write()
 
     def start_action(self, run: Coroutine[Any, Any, None]) -> None:
         """Actions outlive the socket that asked for them."""
@@ -160,35 +187,60 @@ class Sockets:
 class Socket:
     """One connection."""
 
-    __slots__ = ("_last_sent_at", "_loop", "_receive", "_room", "_send", "_sockets", "_something", "_timer", "session")
+    __slots__ = (
+        "_awake",
+        "_last_sent_at",
+        "_loop",
+        "_outlet",
+        "_over",
+        "_receive",
+        "_room",
+        "_send",
+        "_sockets",
+        "_timer",
+        "_writer",
+        "session",
+    )
 
-    def __init__(self, sockets: Sockets, receive: Receive, send: Send) -> None:
+    def __init__(self, sockets: Sockets, receive: Receive, send: Send, outlet: Outlet | None) -> None:
         self._sockets = sockets
         self._receive = receive
         self._send = send
+        self._outlet = outlet
         self._loop = asyncio.get_running_loop()
-        self._something = Signal(self._loop)
-        """The outbox has a frame, or the connection shall end."""
+        self._awake = False
+        """It is among those that write next."""
+        self._writer: asyncio.Task[None] | None = None
+        """Sends what could not be written at once, and the end."""
+        self._over = False
         self._room = Signal(self._loop)
         """A frame was sent, or none will be any more."""
         self._timer: asyncio.TimerHandle
         self._last_sent_at = self._loop.time()
-        self.session = Session(sockets.engine, sockets.wording, wake=self._something.set)
+        self.session = Session(sockets.engine, sockets.wording, wake=self._wake)
 
     async def run(self) -> None:
         """Read until the peer hangs up, or has been told to."""
-        writer = self._loop.create_task(self._write())
         self._timer = self._loop.call_later(PING_AFTER_S, self._ping)
         try:
             await self._read()
         except Exception:
             log.exception("a message could not be handled")
             self.session.close(INTERNAL)
-            await writer
+            self.write()
+            if self._writer is not None:
+                await self._writer
         finally:
+            self._over = True
             self._timer.cancel()
             self.session.lost()
-            writer.cancel()
+            if self._writer is not None:
+                self._writer.cancel()
+
+    def _wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            self._sockets.wake(self)
 
     def _ping(self) -> None:
         """Checked when it would be due, instead of being put off with every frame."""
@@ -241,31 +293,57 @@ class Socket:
         else:
             act.respond(outcome)
 
-    async def _write(self) -> None:
+    def write(self) -> None:
+        """Write what the peer takes now; leave the rest to a task."""
+        self._awake = False
+        if self._over or self._writer is not None:
+            return
         try:
-            how = await self._write_frames()
+            if self._outlet is not None:
+                self._write_at_once(self._outlet)
+        except Exception:
+            self._give_up()
+        if self.session.outbox or self.session.closing is not None:
+            self._writer = self._loop.create_task(self._send_rest())
+
+    def _write_at_once(self, outlet: Outlet) -> None:
+        session = self.session
+        while session.outbox and outlet.takes_frames():
+            frame = session.outbox.pop(0)
+            self._last_sent_at = self._loop.time()
+            outlet.write_text(session.text_of(frame))
+            session.sent(frame)
+            self._room.set()
+
+    async def _send_rest(self) -> None:
+        session = self.session
+        try:
+            await self._send_frames()
         except OSError:  # The peer is gone; the reader hears of it, too.
-            self.session.lost()
+            session.lost()
             return
         except Exception:
-            # The client's view and ours may differ from here on, and only a new connection cures that.
-            log.exception("a frame could not be written")
-            self.session.lost()
-            how = INTERNAL
+            self._give_up()
         finally:
             self._room.set()
+        how = session.closing
+        if how is None:
+            self._writer = None
+            return
         with suppress(OSError):
             await self._send({"type": "websocket.close", "code": how.code, "reason": how.reason})
 
-    async def _write_frames(self) -> Close:
+    async def _send_frames(self) -> None:
         session = self.session
-        while True:
-            while session.outbox:
-                frame = session.outbox.pop(0)
-                self._last_sent_at = self._loop.time()
-                await self._send({"type": "websocket.send", "text": session.text_of(frame)})
-                session.sent(frame)
-                self._room.set()
-            if session.closing is not None:
-                return session.closing
-            await self._something.wait()
+        while session.outbox:
+            frame = session.outbox.pop(0)
+            self._last_sent_at = self._loop.time()
+            await self._send({"type": "websocket.send", "text": session.text_of(frame)})
+            session.sent(frame)
+            self._room.set()
+
+    def _give_up(self) -> None:
+        """The client's view and ours may differ from here on, and only a new connection cures that."""
+        log.exception("a frame could not be written")
+        self.session.close(INTERNAL)
+        self.session.lost()

@@ -132,17 +132,23 @@ def test_two_saves_within_one_second_both_take_effect(play: Callable[[Scene], No
     play(scene)
 
 
-def test_a_save_while_another_is_taken_over_is_taken_too(play: Callable[[Scene], None]) -> None:
+@pytest.mark.parametrize("moment", ["before it is seen", "while it is imported", "while it is installed"])
+def test_a_save_while_another_is_taken_over_is_taken_too(play: Callable[[Scene], None], moment: str) -> None:
     """Whatever the moment, what was saved last is what serves in the end."""
 
     async def scene(shop: Workshop) -> None:
-        for number in range(20):
+        facts = {
+            "before it is seen": lambda: True,
+            "while it is imported": lambda: shop.deployer._loading,  # noqa: SLF001
+            "while it is installed": shop.engine._deploying.locked,  # noqa: SLF001
+        }
+        for number in range(5):
             shop.save("app_functions/b.py", word(f"{number}"))
-            await asyncio.sleep(number * 0.02)  # Any moment will do; the claim is about all of them.
-        while "b:word" not in shop.engine.release.functions or await shop.query("b:word") != "19":  # type: ignore[union-attr]
-            await shop.live()
-        while not shop.notebook.told.empty():
-            await shop.live()
+            async with asyncio.timeout(60):
+                while not facts[moment]():
+                    await asyncio.sleep(0)
+        while "b:word" not in (await shop.live()).functions or await shop.query("b:word") != "4":
+            pass
 
     play(scene)
 

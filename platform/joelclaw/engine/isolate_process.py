@@ -206,8 +206,9 @@ class IsolateProcess:
     def _end(self) -> None:
         self.alive = False
         if self._loaded is not None and not self._loaded.done():
+            # Not killed yet: its exit code is told.
             self._loaded.set_exception(IsolateDied(self.role, "ended while it loaded the app"))
-        if not self._closing:
+        elif not self._closing:
             self.kill()
         self.on_death()
 

@@ -106,7 +106,9 @@ async def serve(
 ) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
     with closing(listen(config)) as listener, locked(config.database):
-        engine = Engine(engine_limits(config), development=development)
+        limits = engine_limits(config)
+        crew = limits.readers + 2
+        engine = Engine(limits, development=development, spares=crew if development else 0)
         announced = _FirstDeploy(host)
         deployer = Deployer(engine, config, announced)
         deploying = asyncio.create_task(deployer.follow() if development else deployer.deploy(development=False))

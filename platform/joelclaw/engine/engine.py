@@ -28,6 +28,7 @@ from joelclaw.engine.reader_lane import ReaderLane
 from joelclaw.engine.release import Release
 from joelclaw.engine.results import QueryKey, Result
 from joelclaw.engine.roles import Roles
+from joelclaw.engine.spares import Spares
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.engine.writer_lane import Mutation, WriterLane
 from joelclaw.functions.calls import INFINITY, Call, Failure, Outcome
@@ -77,7 +78,9 @@ class Engine:
         *,
         development: bool = False,
         clock: Clock | None = None,
+        spares: int = 0,
     ) -> None:
+        """`spares` processes wait for the next deploy, which is as much faster as starting them takes."""
         self.limits = limits or EngineLimits()
         self.development = development
         self.clock: Clock = clock or SystemClock()
@@ -106,6 +109,7 @@ class Engine:
         )
         self._actors = ActorLane(run_call=self._run_for_action, respawn=lambda: self._current.spawn("actor"))
         self._writer.on_batch = self._after_batch
+        self._spares = Spares(spares)
         self._deploying = asyncio.Lock()
         self._preparing = asyncio.Lock()
         """Held while a writer fits the database: one of an earlier release must not do so afterwards."""
@@ -147,7 +151,7 @@ class Engine:
             AppRefused: The code does not load; nothing has changed.
             IsolateDied: Importing it ended a process, or never came to an end.
         """
-        release = Release(load, self.release.number + 1 if self.release else 1)
+        release = Release(load, self.release.number + 1 if self.release else 1, self._spares.take)
         readers: list[Role] = ["reader"] * self.limits.readers
         roles: list[Role] = ["writer", *readers, "actor"]
         starts = [asyncio.create_task(release.spawn(role)) for role in roles]
@@ -160,6 +164,7 @@ class Engine:
                     start.cancel()
             started = await asyncio.gather(*starts, return_exceptions=True)
             await asyncio.gather(*(isolate.close() for isolate in started if isinstance(isolate, IsolateProcess)))
+            self._spares.refill()
             raise
         return Crew(release, isolates[0], isolates[1:-1], isolates[-1])
 
@@ -176,6 +181,8 @@ class Engine:
             except BaseException:
                 await crew.dismiss()
                 raise
+            finally:
+                self._spares.refill()
             if old_writer is not None:
                 await old_writer.close()
 
@@ -239,6 +246,7 @@ class Engine:
             self._alarm.cancel()
         if self._checkpoint is not None:
             self._checkpoint.cancel()
+        await self._spares.close()
         await self._readers.close()
         await self._actors.close()
         # Last, so that it is alone with the database: SQLite then puts the log into it, and one file is all there is.

@@ -6,6 +6,7 @@ be replaced an hour later must run the code that its neighbours run, whatever wa
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,6 +29,9 @@ class Release:
     """What each isolate is told; the role is filled in."""
 
     number: int
+    start: Callable[[Role], Awaitable[IsolateProcess]] = IsolateProcess.spawn
+    """Where processes come from."""
+
     manifest: Manifest = field(default_factory=Manifest)
     layout: Layout | None = None
     functions: dict[str, FunctionSpec] = field(default_factory=dict)
@@ -40,7 +44,7 @@ class Release:
             AppRefused: The code does not load.
             IsolateDied: The process ended before it was ready.
         """
-        isolate = await IsolateProcess.spawn(role)
+        isolate = await self.start(role)
         try:
             manifest = await isolate.load(msgspec.structs.replace(self.load, role=role))
         except BaseException:

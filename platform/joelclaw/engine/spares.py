@@ -1,0 +1,61 @@
+"""
+Spares: isolates that are started before anybody asks for one.
+
+Starting a process and importing the platform takes longer than loading most apps. In
+development, where every save needs new processes, some wait that have done the first half:
+they know neither app nor role yet. In production they would be memory for nothing.
+
+Elsewhere: `engine.py` says how many, and when processor time is free to start them.
+"""
+
+import asyncio
+
+import structlog
+
+from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.isolate.messages import Role
+
+log = structlog.get_logger("joelclaw.engine")
+
+
+class Spares:
+    """Up to `number` started processes."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._waiting: list[IsolateProcess] = []
+        self._filling: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Processes that wait, those that died meanwhile included."""
+        return len(self._waiting)
+
+    async def take(self, role: Role) -> IsolateProcess:
+        """A process that waits for `load`: a spare, or a new one if there is none."""
+        while self._waiting:
+            isolate = self._waiting.pop()
+            if isolate.alive:
+                isolate.role = role
+                return isolate
+            await isolate.close()
+        return await IsolateProcess.spawn(role)
+
+    def refill(self) -> None:
+        """Start what is missing; nobody waits for it."""
+        if len(self._waiting) < self._number and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.get_running_loop().create_task(self._fill())
+
+    async def _fill(self) -> None:
+        try:
+            while len(self._waiting) < self._number:
+                self._waiting.append(await IsolateProcess.spawn("reader"))
+        except OSError as error:  # Whoever needs a process starts one, and tells if that fails.
+            log.warning("no spare isolate could be started", error=str(error))
+
+    async def close(self) -> None:
+        """End those that wait."""
+        self._number = 0
+        if self._filling is not None:
+            await asyncio.wait([self._filling])
+        waiting, self._waiting = self._waiting, []
+        await asyncio.gather(*(isolate.close() for isolate in waiting))

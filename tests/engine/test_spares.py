@@ -1,0 +1,84 @@
+"""`joelclaw.engine.spares`: processes that wait for the next deploy."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.spares import Spares
+from tests.engine.engines import within_patience
+
+
+def play(scene: Callable[[Spares], Awaitable[None]], number: int) -> None:
+    async def run() -> None:
+        spares = Spares(number)
+        try:
+            await scene(spares)
+        finally:
+            await spares.close()
+        assert len(spares) == 0
+
+    asyncio.run(run())
+
+
+async def filled(spares: Spares, number: int) -> None:
+    spares.refill()
+
+    async def fill() -> None:
+        while len(spares) < number:
+            await asyncio.sleep(0)
+
+    await within_patience("spares", fill())
+
+
+async def ended(isolate: IsolateProcess) -> None:
+    async def end() -> None:
+        while isolate.alive:
+            await asyncio.sleep(0)
+
+    await within_patience("the end of a process", end())
+
+
+def test_what_waits_is_taken_and_replaced() -> None:
+    """A spare is handed out for the role that is asked for, and the next refill starts another process."""
+
+    async def scene(spares: Spares) -> None:
+        await filled(spares, 1)
+        first = await spares.take("writer")
+        assert len(spares) == 0
+        assert (first.role, first.alive) == ("writer", True)
+        await filled(spares, 1)
+        second = await spares.take("actor")
+        assert second.role == "actor"
+        assert second.pid != first.pid
+        await asyncio.gather(first.close(), second.close())
+
+    play(scene, 1)
+
+
+def test_a_dead_spare_is_not_handed_out() -> None:
+    """A process that died while it waited is passed over for one that lives."""
+
+    async def scene(spares: Spares) -> None:
+        await filled(spares, 2)
+        dead = await spares.take("reader")
+        alive = await spares.take("reader")
+        spares._waiting = [alive, dead]  # noqa: SLF001 - as if nobody had taken them
+        dead.kill()
+        await ended(dead)
+        taken = await spares.take("reader")
+        assert taken is alive
+        await taken.close()
+
+    play(scene, 2)
+
+
+def test_without_spares_a_process_is_started() -> None:
+    """Where nothing waits, and nothing shall, whoever asks gets a new process."""
+
+    async def scene(spares: Spares) -> None:
+        spares.refill()
+        isolate = await spares.take("reader")
+        assert isolate.alive
+        await isolate.close()
+
+    play(scene, 0)

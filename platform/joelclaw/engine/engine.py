@@ -302,8 +302,8 @@ class Engine:
         """Run a mutation; with a call id, once however often it is asked for."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._writer.submit(Mutation(self._call(path, args, asker, request_id, call_id), future=future))
-        # The caller may leave: the mutation runs all the same, and only this wait ends.
-        return await asyncio.shield(future)
+        # The caller may leave: the mutation runs all the same, and nobody else waits for this future.
+        return await future
 
     def mutate_for(
         self,

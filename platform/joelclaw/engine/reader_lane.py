@@ -46,26 +46,26 @@ log = structlog.get_logger("joelclaw.readers")
 class SingleQuery:
     """A query that somebody waits for without subscribing."""
 
-    __slots__ = ("future", "identity", "identity_key", "key", "request_id", "suspect")
+    __slots__ = ("_waiting", "identity", "identity_key", "key", "request_id", "suspect")
 
-    def __init__(
-        self,
-        key: QueryKey,
-        identity: Identity | None,
-        identity_key: str,
-        request_id: str,
-        future: "asyncio.Future[tuple[Result, int]]",
-    ) -> None:
+    def __init__(self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str) -> None:
         self.key = key
         self.identity = identity
         self.identity_key = identity_key
         self.request_id = request_id
-        self.future = future
         self.suspect = False
+        self._waiting: list[asyncio.Future[tuple[Result, int]]] = []
+
+    def wait(self) -> "asyncio.Future[tuple[Result, int]]":
+        """The answer, for one more caller. Each has a future of his own: who gives up takes nothing from the others."""
+        future: asyncio.Future[tuple[Result, int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
 
     def answer(self, result: Result, ts: int) -> None:
-        if not self.future.done():
-            self.future.set_result((result, ts))
+        for future in self._waiting:
+            if not future.done():
+                future.set_result((result, ts))
 
 
 class Reader:
@@ -124,6 +124,7 @@ class Reader:
         return call_of(query.key, query.identity, self.batch_now, query.request_id)
 
     def _finish_batch(self, done: BatchDone) -> None:
+        """Give the reader its next batch, then deal with this one: it need not wait for us."""
         reactor, shot = self.lane.reactor, self.shot
         assert shot is not None
         batch, self.batch, self.shot = self.batch, [], None
@@ -134,10 +135,11 @@ class Reader:
                 query.answer(reactor.learn(shot, query.key, query.identity_key, done.ts, now, outcome), done.ts)
             reactor.end_shot(shot)
 
+        self.lane.put_back(batch[len(answered) :])
+        self._free(done.memory_bytes)
         # The snapshot may hold a commit that nobody has heard of yet. Who was answered from it could be answered
         # from memory next, and be shown the past.
         reactor.when_published(done.ts, tell)
-        self.lane.put_back(batch[len(answered) :])
 
     # -- the process
 
@@ -162,7 +164,6 @@ class Reader:
             self._free(message.memory_bytes)
         elif isinstance(message, BatchDone):
             self._finish_batch(message)
-            self._free(message.memory_bytes)
 
     def _free(self, memory_bytes: int) -> None:
         if memory_bytes > self.lane.memory_bytes_max and not self.retired:
@@ -244,11 +245,12 @@ class ReaderLane:
         """Run a query on a snapshot no older than now; equal queries that wait together run once."""
         query = self._queued.get((key, identity_key))
         if query is None:
-            future: asyncio.Future[tuple[Result, int]] = asyncio.get_running_loop().create_future()
-            query = self._queued[key, identity_key] = SingleQuery(key, identity, identity_key, request_id, future)
+            query = self._queued[key, identity_key] = SingleQuery(key, identity, identity_key, request_id)
             self._queue.append(query)
+            answer = query.wait()
             self.dispatch()
-        return asyncio.shield(query.future)  # Who gives up must not take the answer from the others.
+            return answer
+        return query.wait()
 
     def put_back(self, queries: list[SingleQuery]) -> None:
         for query in reversed(queries):

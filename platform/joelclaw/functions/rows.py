@@ -75,9 +75,9 @@ class Walk:
             self._table.layout, self._bounds.index, self.start, self.end, reverse=self._reverse, limit=limit
         )
         self.exhausted = len(rows) < limit
-        if rows:
+        if rows and not self.exhausted:  # Else there is no next slice to prepare for.
             self._count += len(rows)
-            self._bytes += sum(len(document) for _, document in rows)
+            self._bytes += sum([len(document) for _, document in rows])
             if self._reverse:
                 self.end = rows[-1][0]
             else:

@@ -127,6 +127,75 @@ def test_results_are_checked(app: Callable[[str], Deployment], value: str) -> No
     assert f.query("f:count") == 0
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("pass", [0, 1, 2]),
+        ("notes.reverse()", [2, 1, 0]),
+        ("notes[1].n = 7", [0, 7, 2]),
+        ("notes = notes[:2]", [0, 1]),
+        ("notes = notes + notes[:1]", [0, 1, 2, 0]),
+        ("notes = tuple(notes)", [0, 1, 2]),
+        ("list(ctx.db.query(Note.by_owner, owner='bob').collect())", [0, 1, 2]),
+    ],
+)
+def test_documents_are_returned_as_they_are_now(
+    app: Callable[[str], Deployment], change: str, expected: list[int]
+) -> None:
+    """What was read is returned with what the function made of it, whether that is nothing or something."""
+    f = app(
+        f"""
+        @mutation
+        def add(ctx: MutationCtx, owner: str, n: int) -> None:
+            ctx.db.insert(Note(owner=owner, n=n))
+
+        @query
+        def f(ctx: QueryCtx) -> list[Note]:
+            notes: Any = ctx.db.query(Note.by_owner, owner="ann").collect()
+            {change}
+            return notes
+        """
+    )
+    for n in range(3):
+        f.mutate("f:add", owner="ann", n=n)
+    f.mutate("f:add", owner="bob", n=9)
+    assert [note["n"] for note in f.query("f:f")] == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "notes[1].n = 'x'",
+        "notes[1] = Twin(id=notes[1].id, creation_time=notes[1].creation_time, owner='ann', n=1)",
+        "notes[1] = None",
+    ],
+)
+def test_documents_that_were_spoiled_are_refused(app: Callable[[str], Deployment], change: str) -> None:
+    """A document of a result that is none any more is refused, even if its text is that of the stored one."""
+    f = app(
+        f"""
+        class Twin(Object):
+            id: str = field(name="_id")
+            creation_time: float = field(name="_creationTime")
+            owner: str
+            n: int
+
+        @mutation
+        def add(ctx: MutationCtx, owner: str, n: int) -> None:
+            ctx.db.insert(Note(owner=owner, n=n))
+
+        @query
+        def f(ctx: QueryCtx) -> list[Note]:
+            notes: Any = ctx.db.query(Note.by_owner, owner="ann").collect()
+            {change}
+            return notes
+        """
+    )
+    for n in range(3):
+        f.mutate("f:add", owner="ann", n=n)
+    assert failure_of(f.run_query("f:f", {})).message.endswith("(the result of f:f)")
+
+
 def test_without_an_annotation_any_wire_value_is_a_result(app: Callable[[str], Deployment]) -> None:
     """And nothing else."""
     f = app("@query\ndef f(ctx: QueryCtx, x: Any):\n    return {'x': x} if x is not None else {1}\n")

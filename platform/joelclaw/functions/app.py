@@ -23,7 +23,7 @@ from joelclaw.functions.calls import Call
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
 from joelclaw.schema.indexes import Index
 from joelclaw.schema.layout import Layout, TableLayout
-from joelclaw.schema.shapes import ArgumentsShape, Shape
+from joelclaw.schema.shapes import ArgumentsShape, Shape, Stored
 from joelclaw.schema.tables import IndexInfo, Table, TableInfo
 from joelclaw.values.limits import CALL_SIZE_BYTES_MAX, raw_is_small, value_size
 
@@ -161,15 +161,15 @@ class LoadedFunction:
         """The arguments of a nested call, checked, and as it would have got them from outside."""
         return self.decode_arguments(self.encode_arguments(args, kwargs))
 
-    def encode_result(self, value: Any) -> bytes:
+    def encode_result(self, value: Any, fetched: Stored | None = None) -> bytes:
         """
-        The wire JSON of a result.
+        The wire JSON of a result, which may be just the documents that were fetched.
 
         Raises:
             ResultRefused: It does not fit the function's annotation.
         """
         try:
-            raw = self._result.encode(None if value is UNSET else value)
+            raw = self._result.encode(None if value is UNSET else value, fetched)
         except ValueRefused as error:
             raise ResultRefused(self.path, str(error)) from None
         if not raw_is_small(raw, CALL_SIZE_BYTES_MAX):

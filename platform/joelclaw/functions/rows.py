@@ -15,6 +15,7 @@ from joelclaw.errors import Misuse, NotUnique
 from joelclaw.functions.calls import Range
 from joelclaw.functions.run import DOCUMENTS_READ_MAX, Run
 from joelclaw.schema.bounds import Bounds
+from joelclaw.schema.shapes import Stored
 from joelclaw.schema.tables import Page, PageOptions, Table
 from joelclaw.values.keys import end_of
 
@@ -237,6 +238,7 @@ class Rows(Generic[D]):
                 raws = [raw for _, raw in rows]
                 run.count_read(len(raws), sum(map(len, raws)))
                 found += self._table.decode_many(raws)
+                run.fetched = Stored(self._table.info.cls, raws)
                 last = rows[-1][0]
         if len(found) == n:
             walk.stop_at(last)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from joelclaw.errors import LimitExceeded, Misuse
 from joelclaw.functions.calls import INFINITY, Call, Range
 from joelclaw.functions.hooks import Hooks
+from joelclaw.schema.shapes import Stored
 from joelclaw.store.protocol import Snapshot, Transaction
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Run:
         "documents_written",
         "expires",
         "fatal",
+        "fetched",
         "hooks",
         "journal_in",
         "journal_out",
@@ -85,6 +87,9 @@ class Run:
         self.random: Random | None = None
         self.fatal: LimitExceeded | None = None
         """The limit that was hit: the run fails even if the app has caught it."""
+
+        self.fetched: Stored | None = None
+        """What was last read in one go. Many a query returns just that."""
 
         self.journal_in: list[str] = call.journal.split(".") if call.journal else []
         self.journal_out: list[str] = []

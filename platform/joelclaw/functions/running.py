@@ -51,7 +51,7 @@ def _run(app: LoadedApp, run: Run, kind: Literal["query", "mutation"]) -> Outcom
         result = function.invoke(ctx, keywords)
         hooks.disarm()
         in_app = False
-        value = function.encode_result(result)
+        value = function.encode_result(result, run.fetched)
     except BaseException as error:  # `sys.exit()` and the isolate's own exceptions, too.
         hooks.disarm()
         failure = failure_of(error, app.root, in_app=in_app and not isinstance(error, FunctionNotFound))

@@ -8,7 +8,9 @@ unusual, goes through the kinds, which decide and find the words.
 Writing takes the same road twice: msgspec writes without looking, so the text is read back by
 the carrier, and has to give an equal value. That catches what was changed after construction,
 NaN written as null, bytes and dates written as text, tuples and sets written as arrays. The
-one thing it cannot see is -0.0, which is equal to 0.0, and its text is looked for.
+one thing it cannot see is -0.0, which is equal to 0.0, and its text is looked for. Documents
+that are handed on as they were read need no second look: their text is the stored one, which
+had it when it was stored.
 
 A shape belongs to one loaded app: `tables` are that app's table numbers, a mapping that is
 filled when a database's layout is adopted.
@@ -17,10 +19,10 @@ filled when a database's layout is adopted.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT, Meta, Struct
 
 from joelclaw.errors import BadValue, HintRefused, ValueRefused
 from joelclaw.schema.carriers import carrier_of, fill_hole, write_int64
@@ -34,6 +36,7 @@ from joelclaw.schema.kinds import (
     Kind,
     ListKind,
     LiteralKind,
+    NullKind,
     NumberKind,
     ObjectKind,
     RecordKind,
@@ -43,13 +46,26 @@ from joelclaw.schema.kinds import (
 from joelclaw.schema.naming import Naming
 from joelclaw.schema.text import validator_text
 from joelclaw.schema.validators import ObjectType, Validator
-from joelclaw.values.limits import CALL_LIMITS, SizeLimits, check_depth_and_width, raw_is_shallow
+from joelclaw.values.limits import (
+    ARRAY_LENGTH_MAX,
+    CALL_LIMITS,
+    SizeLimits,
+    check_depth_and_width,
+    raw_is_shallow,
+)
 from joelclaw.values.names import identifier_problem
 
 _parse = msgspec.json.Decoder().decode
 _write = msgspec.json.Encoder(enc_hook=write_int64).encode
 
 _NEGATIVE_ZERO = b"-0.0"
+
+
+class Stored(NamedTuple):
+    """Documents as the database has them: their class, and the text of each."""
+
+    cls: type
+    raws: Sequence[bytes]
 
 
 class Shape:
@@ -68,6 +84,7 @@ class Shape:
         self._is_open = _holds(kind, AnyKind)
         self._is_plain = not self._is_open and not _holds(kind, BytesKind) and not _redefines_equality(kind)
         self._has_numbers = _has_numbers(kind)
+        self._listed = _listed_class(kind) if self._is_plain else None
         carrier = carrier_of(kind)
         self._read = _reader(carrier) or self._read_slowly
         self._read_many = _reader(list[carrier]) or self._read_many_slowly  # type: ignore[valid-type]
@@ -111,9 +128,9 @@ class Shape:
             return [self.decode_trusted(raw) for raw in raws]
         return values
 
-    def encode(self, value: Any) -> bytes:
+    def encode(self, value: Any, stored: Stored | None = None) -> bytes:
         """
-        The wire JSON of a value.
+        The wire JSON of a value; `stored` are documents that it may consist of, unchanged.
 
         Raises:
             ValueRefused: It is no value of this type, or no longer; says where and why.
@@ -121,6 +138,8 @@ class Shape:
         if self._is_plain:
             try:
                 raw = _write(value)
+                if stored is not None and self._is_as_stored(value, raw, stored):
+                    return raw
                 if (
                     (not self._has_numbers or _NEGATIVE_ZERO not in raw)
                     and self._read(raw) == value
@@ -130,6 +149,15 @@ class Shape:
             except Exception:  # Whatever a stranger's `__eq__` may raise, too: the slow way decides.
                 pass
         return self._encode_slowly(value)
+
+    def _is_as_stored(self, value: Any, raw: bytes, stored: Stored) -> bool:
+        return (
+            stored.cls is self._listed
+            and type(value) is list
+            and len(value) <= ARRAY_LENGTH_MAX
+            and set(map(type, value)) == {stored.cls}
+            and raw == b"[" + b",".join(stored.raws) + b"]"
+        )
 
     def _decode_slowly(self, raw: bytes) -> Any:
         try:
@@ -286,6 +314,20 @@ def _has_numbers(kind: Kind) -> bool:
 def _redefines_equality(kind: Kind) -> bool:
     """A class of the app has its own idea of which instances are equal; reading back proves nothing then."""
     return any(part.cls.__eq__ is not Struct.__eq__ for part in _parts(kind) if isinstance(part, ObjectKind))
+
+
+def _listed_class(kind: Kind) -> type | None:
+    """The class of a plain list of objects whose text alone says whether they are right."""
+    if not isinstance(kind, ListKind) or kind.limits != Meta() or not isinstance(kind.element, ObjectKind):
+        return None
+    # NaN is written as null, too.
+    nullable_numbers = any(
+        isinstance(part, UnionKind)
+        and any(isinstance(member, NullKind) for member in part.members)
+        and any(isinstance(member, NumberKind) for member in part.members)
+        for part in _parts(kind)
+    )
+    return None if nullable_numbers else kind.element.cls
 
 
 def depth_of(kind: Kind) -> int:

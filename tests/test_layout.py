@@ -17,7 +17,7 @@ PACKAGE = ROOT / "platform" / "joelclaw"
 # From the top down. A module imports from its own layer and from those below; names on one line
 # share a layer. "author API" is the package itself: what `from joelclaw import ...` offers.
 LAYERS = (
-    ("cli",),
+    ("cli", "testing"),
     ("server",),
     ("http",),
     ("sync",),
@@ -25,14 +25,14 @@ LAYERS = (
     ("codegen",),
     ("scheduler",),
     ("auth",),
-    ("files",),
+    ("logs",),
     ("backup",),
     ("engine",),
     ("isolate",),
     ("author API",),
     ("system",),
     ("functions",),
-    ("store",),
+    ("files", "store"),
     ("schema",),
     ("values",),
     ("clock", "config", "errors"),

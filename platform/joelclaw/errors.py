@@ -47,6 +47,7 @@ Every error that we raise on purpose.
 
     PlatformError, around a deployment
     ├── ConfigRefused         joelclaw.toml cannot be read, or says what it may not
+    ├── SystemCallFailed      one of the platform's own functions failed for the platform itself
     └── CommandFailed         a command of the command line cannot do what it was asked
 
     AppError                  an app's own refusal, with data for its client
@@ -621,6 +622,20 @@ class ConfigRefused(PlatformError):
 
     def __str__(self) -> str:
         return f"{self.file} {self.reason}" if self.line is None else f"{self.file}:{self.line}: {self.reason}"
+
+
+class SystemCallFailed(PlatformError):
+    """The gateway called one of the platform's own functions, and it failed. It changed nothing."""
+
+    code = "system_call_failed"
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(path, message)
+        self.path = path
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
 
 
 class CommandFailed(PlatformError):

@@ -18,13 +18,12 @@ import os
 import signal
 import socket as sockets_of_the_system
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import structlog
 import uvicorn
 import uvloop
@@ -32,11 +31,11 @@ import uvloop
 from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of
 from joelclaw.auth.authenticator import Authenticator, UserVerifier
 from joelclaw.config import Config
-from joelclaw.deploy.deployer import Deployer, Narrator, engine_limits
+from joelclaw.deploy.deployer import Deployer, Narrator, Origins, engine_limits
 from joelclaw.deploy.lock import locked
-from joelclaw.engine.asker import ADMIN
 from joelclaw.engine.engine import Engine
-from joelclaw.errors import CommandFailed, PlatformError
+from joelclaw.engine.system_calls import SystemCalls
+from joelclaw.errors import CommandFailed, PlatformError, SystemCallFailed
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
 from joelclaw.http.api import Api
@@ -63,6 +62,18 @@ CREATE_KEY = "_system/adminKeys:create"
 LIST_KEYS = "_system/adminKeys:list"
 
 log = structlog.get_logger("joelclaw.server")
+
+
+class Service(Protocol):
+    """Something that the platform does by itself beside answering: it begins with the first deploy."""
+
+    async def run(self) -> None:
+        """Work until cancelled. The engine serves all the while."""
+        ...
+
+    async def close(self) -> None:
+        """`run` was cancelled: finish what was begun and is owed. The engine still serves."""
+        ...
 
 
 class Host(Narrator, Protocol):
@@ -110,15 +121,18 @@ async def serve(
         crew = limits.readers + 2
         engine = Engine(limits, development=development, spares=crew if development else 0)
         announced = _FirstDeploy(host)
-        deployer = Deployer(engine, config, announced)
+        deployer = Deployer(engine, config, announced, Origins(api=config.server.api_origin or url_of(listener)))
         deploying = asyncio.create_task(deployer.follow() if development else deployer.deploy(development=False))
         # Who cannot follow the files any more, or has nothing to serve, has to say so.
         deploying.add_done_callback(lambda task: stop.set() if development or _failed(task) else None)
         try:
             if await _either(announced.done, stop):
                 return  # Told to stop before there was anything to serve.
-            authenticator = Authenticator(AdminKeys(_KeyTable(engine).known, config.server.admin_key), users)
-            await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
+            authenticator = Authenticator(
+                AdminKeys(_KeyTable(SystemCalls(engine)).known, config.server.admin_key), users
+            )
+            async with _running(_services(engine, config)):
+                await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
         finally:
             deploying.cancel()
             try:
@@ -126,6 +140,31 @@ async def serve(
                     await deploying
             finally:
                 await engine.close()
+
+
+def _services(engine: Engine, config: Config) -> list[Service]:  # noqa: ARG001 (each takes what it needs)
+    """What runs beside the protocols, in the order in which it is ended."""
+    return []
+
+
+@asynccontextmanager
+async def _running(services: Sequence[Service]) -> AsyncIterator[None]:
+    """Services at work. One that fails is a defect of ours: it is told, and the others go on."""
+    tasks = [asyncio.create_task(service.run()) for service in services]
+    for task in tasks:
+        task.add_done_callback(_tell_failure)
+    try:
+        yield
+    finally:
+        for service, task in zip(services, tasks, strict=True):
+            task.cancel()
+            await asyncio.wait([task])
+            await service.close()
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if _failed(task):
+        log.error("a part of the platform has stopped; restart the server", exc_info=task.exception())
 
 
 def _failed(task: asyncio.Task[None]) -> bool:
@@ -163,11 +202,11 @@ async def _serve_api(
         cors=Cors(config.server.allowed_origins),
     )
     if config.server.admin_key is None:
-        await _KeyTable(engine).ensure(config.app.name, host)
+        await _KeyTable(SystemCalls(engine)).ensure(config.app.name, host)
     server = ApiServer(uvicorn_config(api), sockets)
     _calm_the_collector()
     stopping = asyncio.create_task(_stop(stop, server, host))
-    host.serving(_url(listener), development=development)
+    host.serving(url_of(listener), development=development)
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -221,24 +260,24 @@ class _FirstDeploy:
 class _KeyTable:
     """The admin keys that the platform made, in its own table."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, system: SystemCalls) -> None:
+        self._system = system
 
     async def known(self, hashed: str) -> bool:
-        args = msgspec.json.encode({"hash": hashed})
-        result, _ = await self._engine.query(FIND_KEY, args, ADMIN)
-        return result.failure is None and result.value != b"null"
+        try:
+            return await self._system.ask(FIND_KEY, hash=hashed) is not None
+        except SystemCallFailed:
+            return False
 
     async def ensure(self, name: str, host: Host) -> None:
         """Make a key if there is none."""
-        result, _ = await self._engine.query(LIST_KEYS, b"{}", ADMIN)
-        if result.failure is not None or result.value != b"[]":
-            return
-        key = generate_admin_key(name)
-        args = msgspec.json.encode({"hash": hash_of(key), "name": "first start"})
-        outcome = await self._engine.mutate(CREATE_KEY, args, ADMIN)
-        if outcome.failure is not None:
-            raise CommandFailed(f"no admin key could be kept: {outcome.failure.message}")
+        try:
+            if await self._system.ask(LIST_KEYS):
+                return
+            key = generate_admin_key(name)
+            await self._system.tell(CREATE_KEY, hash=hash_of(key), name="first start")
+        except SystemCallFailed as error:
+            raise CommandFailed(f"no admin key could be kept: {error.message}") from error
         host.admin_key_made(key)
 
 
@@ -279,7 +318,8 @@ def _why_not(config: Config, error: OSError) -> str:
     return f"{place}: port {port} of {host} cannot be had: {os.strerror(error.errno or 0)}"
 
 
-def _url(listener: sockets_of_the_system.socket) -> str:
+def url_of(listener: sockets_of_the_system.socket) -> str:
+    """Where this machine reaches a listener."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -55,14 +55,26 @@ class Narrator(Protocol):
     def restart_needed(self, settings: Sequence[str]) -> None: ...
 
 
+class Origins(NamedTuple):
+    """Where the deployment is reached, for functions that make addresses."""
+
+    api: str = ""
+    site: str = ""
+
+
+NOWHERE: Final = Origins()
+"""For who serves no clients."""
+
+
 class Deployer:
     """Keeps an engine on the newest code that works."""
 
-    def __init__(self, engine: Engine, config: Config, narrator: Narrator) -> None:
+    def __init__(self, engine: Engine, config: Config, narrator: Narrator, origins: Origins = NOWHERE) -> None:
         self.config = config
         """What is in effect."""
 
         self._engine = engine
+        self._origins = origins
         self._narrator = narrator
         self._bundles = Bundles(config.bundles)
         self._declaration: bytes | None = config.source.text.encode()
@@ -138,6 +150,8 @@ class Deployer:
                 if isinstance(value, (int, float))
             },
             development=development,
+            api_origin=self._origins.api,
+            site_origin=self._origins.site,
             roles={role: list(entries) for role, entries in config.auth.roles.items()},
         )
 

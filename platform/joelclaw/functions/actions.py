@@ -8,7 +8,7 @@ comes back as one, with its data; any other failure as `CallFailed`.
 Only actors import this module. It needs an event loop around it and names none.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from joelclaw.errors import AppError, CallFailed, FunctionNotFound
@@ -85,13 +85,21 @@ class _Action:
             _raise(outcome.failure)
         return function.decode_result(outcome.value)
 
-    async def _find_user(self, table: "type[D]") -> "D | None":
-        opened = self._app.open_table(table)
-        arguments = wire.encode({"table": opened.name})
-        outcome = await self._send("query", self._inner(FIND_USER, arguments, privileged=True))
+    async def ask_system(self, kind: AskKind, path: str, arguments: Mapping[str, Any]) -> bytes:
+        """
+        The result of one of the platform's own functions, as wire JSON. Names of arguments are those on the wire.
+
+        What an action's context offers beside calls of the app's functions is made of this.
+        """
+        outcome = await self._send(kind, self._inner(path, wire.encode(dict(arguments)), privileged=True))
         if outcome.failure is not None:
             _raise(outcome.failure)
-        return None if outcome.value == b"null" else opened.decode(outcome.value)
+        return outcome.value
+
+    async def _find_user(self, table: "type[D]") -> "D | None":
+        opened = self._app.open_table(table)
+        found = await self.ask_system("query", FIND_USER, {"table": opened.name})
+        return None if found == b"null" else opened.decode(found)
 
     def _inner(self, path: str, arguments: bytes, *, privileged: bool) -> Call:
         """A call on behalf of this one: the same asker, another transaction, another now."""

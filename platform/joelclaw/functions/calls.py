@@ -60,6 +60,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     depth: int = 0
     """How many actions have called each other up to this call."""
 
+    job: str | None = None
+    """The scheduled job that this call runs, or that the action works for that made it."""
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Why a run failed, split so that a production deployment can keep the details to itself."""

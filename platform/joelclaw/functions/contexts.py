@@ -86,6 +86,10 @@ class QueryCtx:
         """Has less than `duration` passed since this instant? Refreshed when it has."""
         return not self._run.passes(at + parse_duration(duration))
 
+    def _call_system(self, path: str, **keywords: Any) -> Any:
+        """Run a system function here, with its rights: what the platform's own parts of a context are made of."""
+        return nested.call_system(self._run, type(self)(self._run, path), path, **keywords)
+
     def run_query(self, fn: "Query[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a query on the same snapshot, with a check of its arguments and its result."""
         function = self._run.app.function_of(fn, "query", for_system=self._db.is_system)

@@ -60,6 +60,15 @@ def call_undoable(
     return result
 
 
+def call_system(run: Run, ctx: "QueryCtx", path: str, **keywords: Any) -> Any:
+    """
+    Run one of the platform's own functions as part of a run: what `ctx.scheduler` and its like are made of.
+
+    By path, because the system is written with what is above it here. `ctx` is a system function's own.
+    """
+    return run.app.functions[path].invoke(ctx, keywords)
+
+
 def add_level(error: AppError, levels: int = 1) -> None:
     """An app's error leaves a nested call, or comes back from as many as its message tells of."""
     setattr(error, LEVELS, levels_of(error) + levels)

@@ -37,6 +37,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     limits: dict[str, float]
     development: bool
     roles: dict[str, list[str]] = {}
+    api_origin: str = ""
+    """Where clients reach the deployment: `http://127.0.0.1:3210`. Empty: nobody said."""
+
+    site_origin: str = ""
+    """Where its HTTP actions are."""
+
+    files_url: str = ""
+    """Where bytes of stored files are kept: `file:///...` (absolute) or `s3://...`."""
 
 
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):

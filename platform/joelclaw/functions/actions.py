@@ -9,13 +9,13 @@ Only actors import this module. It needs an event loop around it and names none.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from joelclaw.errors import AppError, CallFailed, FunctionNotFound
 from joelclaw.functions.app import FIND_USER, RULE_ALLOWS, LoadedApp, LoadedFunction
 from joelclaw.functions.auth import AsyncAuth
 from joelclaw.functions.calls import Call, Failure, Outcome
-from joelclaw.functions.contexts import ActionCtx
+from joelclaw.functions.contexts import ActionCtx, CallKind
 from joelclaw.functions.failures import Told, failure_of
 from joelclaw.functions.hooks import Hooks
 from joelclaw.functions.run import DEPTH_MAX
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound="Table")
 
-AskKind: TypeAlias = Literal["query", "mutation", "action"]
+AskKind: TypeAlias = CallKind
 Ask: TypeAlias = Callable[[AskKind, Call], Awaitable[Outcome]]
 
 
@@ -41,7 +41,7 @@ async def run_action(app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> Outc
         if function.rule is not None and not call.privileged:
             await action.consult(function)
         in_app = True
-        result = await function.invoke(action.context(), keywords)
+        result = await function.invoke(ActionCtx(action), keywords)
         in_app = False
         return Outcome(value=function.encode_result(result))
     except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -54,11 +54,10 @@ class _Action:
     def __init__(self, app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> None:
         self._app = app
         self._call = call
-        self._hooks = hooks
         self._send = ask
-
-    def context(self) -> ActionCtx:
-        return ActionCtx(self._ask, AsyncAuth(self._call.identity, self._find_user), self._hooks.env, self._hooks.clock)
+        self.auth = AsyncAuth(call.identity, self._find_user)
+        self.env = hooks.env
+        self.clock = hooks.clock
 
     async def consult(self, function: LoadedFunction) -> None:
         """Ask an own rule, which reads the database, in a query. A refusal reads like an unknown function."""
@@ -69,8 +68,9 @@ class _Action:
         if wire.decode(outcome.value) is not True:
             raise FunctionNotFound(function.path)
 
-    async def _ask(self, kind: AskKind, decorated: "Function", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        function = self._app.function_of(decorated, kind)
+    async def ask(self, kind: AskKind, function: "Function", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a function of the app."""
+        loaded = self._app.function_of(function, kind)
         if self._call.depth == DEPTH_MAX:
             raise CallFailed(
                 f"{kind.capitalize()} call depth limit exceeded (limit: {DEPTH_MAX}). "
@@ -78,12 +78,12 @@ class _Action:
                 "limit_exceeded",
                 True,
             )
-        arguments = function.encode_arguments(args, kwargs)
+        arguments = loaded.encode_arguments(args, kwargs)
         # Rules are for callers from outside; functions of the app may call each other.
-        outcome = await self._send(kind, self._inner(function.path, arguments, privileged=True))
+        outcome = await self._send(kind, self._inner(loaded.path, arguments, privileged=True))
         if outcome.failure is not None:
             _raise(outcome.failure)
-        return function.decode_result(outcome.value)
+        return loaded.decode_result(outcome.value)
 
     async def ask_system(self, kind: AskKind, path: str, arguments: Mapping[str, Any]) -> bytes:
         """
@@ -111,6 +111,7 @@ class _Action:
             privileged=privileged,
             request_id=call.request_id,
             depth=call.depth + 1,
+            job=call.job,
         )
 
 

@@ -6,11 +6,11 @@ so helpers and rules take the latter. `ActionCtx` has no database: it calls quer
 mutations, each a transaction of its own.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from random import Random
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from joelclaw.functions import nested
 from joelclaw.functions.auth import AsyncAuth, Auth
@@ -126,47 +126,64 @@ class MutationCtx(QueryCtx):
         return result
 
 
-Ask: TypeAlias = (
-    "Callable[[Literal['query', 'mutation', 'action'], Function, tuple[Any, ...], dict[str, Any]], Awaitable[Any]]"
-)
+CallKind: TypeAlias = Literal["query", "mutation", "action"]
+
+
+class ActionHost(Protocol):
+    """What runs an action, as its context sees it."""
+
+    @property
+    def auth(self) -> AsyncAuth: ...
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
+
+    def clock(self) -> float:
+        """Milliseconds since the epoch."""
+        ...
+
+    async def ask(self, kind: CallKind, function: "Function", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a function of the app."""
+        ...
+
+    async def ask_system(self, kind: CallKind, path: str, arguments: Mapping[str, Any]) -> bytes:
+        """The result of one of the platform's own functions, as wire JSON; names of arguments are the wire's."""
+        ...
 
 
 class ActionCtx:
     """What an action sees: who asks, the environment, the clock, and the functions it can call."""
 
-    __slots__ = ("_ask", "_auth", "_clock", "_env")
+    __slots__ = ("_host",)
 
-    def __init__(self, ask: Ask, auth: AsyncAuth, env: Mapping[str, str], clock: Callable[[], float]) -> None:
-        self._ask = ask
-        self._auth = auth
-        self._env = env
-        self._clock = clock
+    def __init__(self, host: ActionHost) -> None:
+        self._host = host
 
     @property
     def auth(self) -> AsyncAuth:
         """Who asks."""
-        return self._auth
+        return self._host.auth
 
     @property
     def env(self) -> Mapping[str, str]:
         """What `[env]` in `joelclaw.toml` declares."""
-        return MappingProxyType(self._env)
+        return MappingProxyType(self._host.env)
 
     def now(self) -> Millis:
         """The time."""
-        return self._clock()
+        return self._host.clock()
 
     async def run_query(self, fn: "Query[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a query, on a snapshot of its own."""
-        result: R = await self._ask("query", fn, args, kwargs)
+        result: R = await self._host.ask("query", fn, args, kwargs)
         return result
 
     async def run_mutation(self, fn: "Mutation[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a mutation; when this returns, it is committed."""
-        result: R = await self._ask("mutation", fn, args, kwargs)
+        result: R = await self._host.ask("mutation", fn, args, kwargs)
         return result
 
     async def run_action(self, fn: "Action[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another action and wait for it. To run plain code, call a plain function instead."""
-        result: R = await self._ask("action", fn, args, kwargs)
+        result: R = await self._host.ask("action", fn, args, kwargs)
         return result

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from statistics import median
 from uuid import uuid4
@@ -60,7 +60,7 @@ class Audience:
         return self.frames
 
 
-async def subscribe(audience: Audience, server: Served, queries: Sequence[tuple[str, dict[str, object]]]) -> None:
+async def subscribe(audience: Audience, server: Served, queries: Sequence[tuple[str, Mapping[str, object]]]) -> None:
     """Open a socket and subscribe to these; their first transition goes to the audience."""
     watcher = await watch(server.port, "/api/1.39.1/sync", audience.hear)
     audience.watchers.append(watcher)
@@ -74,7 +74,7 @@ async def subscribe(audience: Audience, server: Served, queries: Sequence[tuple[
     watcher.send({"type": "ModifyQuerySet", "baseVersion": 0, "newVersion": 1, "modifications": additions})
 
 
-async def audience_of(server: Served, sockets: Sequence[Sequence[tuple[str, dict[str, object]]]]) -> Audience:
+async def audience_of(server: Served, sockets: Sequence[Sequence[tuple[str, Mapping[str, object]]]]) -> Audience:
     """Subscribers, each to its queries, all of whom have their first results."""
     audience = Audience()
     first = audience.expect(len(sockets))

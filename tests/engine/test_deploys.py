@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate
 from joelclaw.errors import AppRefused
 from tests.engine.engines import App, Viewer, kill, play, within_patience
 
@@ -150,7 +150,7 @@ def test_a_process_that_was_started_for_old_code_joins_no_new_release(tmp_path: 
         assert release is not None
         spawn, gate = release.spawn, asyncio.Event()
 
-        async def late(role: Any) -> IsolateProcess:
+        async def late(role: Any) -> Isolate:
             isolate = await spawn(role)
             spawned.set()
             await gate.wait()

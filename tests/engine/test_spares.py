@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.spares import Spares
 from tests.engine.engines import within_patience
 
 
 def play(scene: Callable[[Spares], Awaitable[None]], number: int) -> None:
     async def run() -> None:
-        spares = Spares(number)
+        spares = Spares(number, IsolateProcess.spawn)
         try:
             await scene(spares)
         finally:
@@ -30,7 +31,7 @@ async def filled(spares: Spares, number: int) -> None:
     await within_patience("spares", fill())
 
 
-async def ended(isolate: IsolateProcess) -> None:
+async def ended(isolate: Isolate) -> None:
     async def end() -> None:
         while isolate.alive:
             await asyncio.sleep(0)

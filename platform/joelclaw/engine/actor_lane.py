@@ -14,7 +14,7 @@ from itertools import count
 import structlog
 
 from joelclaw.engine.background import Background
-from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Failure, Outcome
@@ -41,7 +41,7 @@ RunCall = Callable[[str, Call], Awaitable[Outcome]]
 class Actor:
     """One actor isolate and the actions that run in it."""
 
-    def __init__(self, lane: "ActorLane", isolate: IsolateProcess) -> None:
+    def __init__(self, lane: "ActorLane", isolate: Isolate) -> None:
         self.lane = lane
         self.isolate = isolate
         self.runs: dict[int, asyncio.Future[Outcome]] = {}
@@ -76,7 +76,7 @@ class Actor:
 class ActorLane:
     """The actor of the current release, those of earlier ones that still work, and the actions that wait."""
 
-    def __init__(self, *, run_call: RunCall, respawn: Callable[[], Awaitable[IsolateProcess]]) -> None:
+    def __init__(self, *, run_call: RunCall, respawn: Callable[[], Awaitable[Isolate]]) -> None:
         self.run_call = run_call
         self.respawn = respawn
         self.restarts = 0
@@ -106,7 +106,7 @@ class ActorLane:
             self.background.finish(actor.isolate.close())
         self._dispatch()
 
-    def install(self, isolate: IsolateProcess) -> None:
+    def install(self, isolate: Isolate) -> None:
         """An actor of a new release takes over; the old one finishes its actions and ends."""
         old, self._actor = self._actor, Actor(self, isolate)
         if old is not None:

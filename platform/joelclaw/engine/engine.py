@@ -23,6 +23,7 @@ from joelclaw.engine.access import refusal
 from joelclaw.engine.actor_lane import ActorLane
 from joelclaw.engine.asker import ADMIN, Asker, asker_of
 from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate, StartIsolate
 from joelclaw.engine.reactor import Reactor, Resolved
 from joelclaw.engine.reader_lane import ReaderLane
 from joelclaw.engine.release import Release
@@ -61,9 +62,9 @@ class Crew:
     """Isolates that loaded a release and do not serve yet."""
 
     release: Release
-    writer: IsolateProcess
-    readers: list[IsolateProcess]
-    actor: IsolateProcess
+    writer: Isolate
+    readers: list[Isolate]
+    actor: Isolate
 
     async def dismiss(self) -> None:
         await asyncio.gather(*(isolate.close() for isolate in [self.writer, *self.readers, self.actor]))
@@ -79,8 +80,9 @@ class Engine:
         development: bool = False,
         clock: Clock | None = None,
         spares: int = 0,
+        start: StartIsolate = IsolateProcess.spawn,
     ) -> None:
-        """`spares` processes wait for the next deploy, which is as much faster as starting them takes."""
+        """`spares` isolates wait for the next deploy, which is as much faster as starting them takes."""
         self.limits = limits or EngineLimits()
         self.development = development
         self.clock: Clock = clock or SystemClock()
@@ -109,7 +111,7 @@ class Engine:
         )
         self._actors = ActorLane(run_call=self._run_for_action, respawn=lambda: self._current.spawn("actor"))
         self._writer.on_batch = self._after_batch
-        self._spares = Spares(spares)
+        self._spares = Spares(spares, start)
         self._deploying = asyncio.Lock()
         self._preparing = asyncio.Lock()
         """Held while a writer fits the database: one of an earlier release must not do so afterwards."""
@@ -163,7 +165,7 @@ class Engine:
                 if not start.cancelling():  # A second time would interrupt its clearing up.
                     start.cancel()
             started = await asyncio.gather(*starts, return_exceptions=True)
-            await asyncio.gather(*(isolate.close() for isolate in started if isinstance(isolate, IsolateProcess)))
+            await asyncio.gather(*(isolate.close() for isolate in started if not isinstance(isolate, BaseException)))
             self._spares.refill()
             raise
         return Crew(release, isolates[0], isolates[1:-1], isolates[-1])
@@ -197,7 +199,7 @@ class Engine:
         await self.install(crew)
         return crew.release.manifest
 
-    async def _swap(self, crew: Crew) -> IsolateProcess | None:
+    async def _swap(self, crew: Crew) -> Isolate | None:
         """Hand over to a crew; the writer that wrote before it."""
         first = self.release is None
         await asyncio.gather(self._writer.pause(), self._readers.pause())
@@ -226,7 +228,7 @@ class Engine:
             self.reactor.publish(max(prepared.ts, self.reactor.published), [])
             self.reactor.deploy(self._current.number)
 
-    async def _spawn_writer(self) -> tuple[IsolateProcess, Prepared]:
+    async def _spawn_writer(self) -> tuple[Isolate, Prepared]:
         while True:
             release = self._current
             writer = await release.spawn("writer")

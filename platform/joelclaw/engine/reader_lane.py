@@ -18,7 +18,7 @@ from itertools import count
 import structlog
 
 from joelclaw.engine.background import Background
-from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.reactor import Reactor, Round, Shot, call_of
 from joelclaw.engine.results import EVERYBODY, QueryKey, Result
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S, died_failure
@@ -71,7 +71,7 @@ class SingleQuery:
 class Reader:
     """One reader isolate and what it is busy with: a round, a batch of single queries, or nothing."""
 
-    def __init__(self, lane: "ReaderLane", isolate: IsolateProcess) -> None:
+    def __init__(self, lane: "ReaderLane", isolate: Isolate) -> None:
         self.lane = lane
         self.isolate = isolate
         self.round: Round | None = None
@@ -214,7 +214,7 @@ class ReaderLane:
         *,
         kill_after_s: float,
         memory_bytes_max: int,
-        respawn: Callable[[], Awaitable[IsolateProcess]],
+        respawn: Callable[[], Awaitable[Isolate]],
     ) -> None:
         self.reactor = reactor
         self.kill_after_s = kill_after_s
@@ -301,7 +301,7 @@ class ReaderLane:
 
     # -- the processes
 
-    def install(self, isolates: list[IsolateProcess]) -> None:
+    def install(self, isolates: list[Isolate]) -> None:
         """Readers of a new release take over; the old ones finish their rounds and end."""
         for reader in self.readers:
             self._retire(reader)

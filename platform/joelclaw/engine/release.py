@@ -6,12 +6,11 @@ be replaced an hour later must run the code that its neighbours run, whatever wa
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate, StartIsolate
 from joelclaw.errors import AppRefused, IsolateDied
 from joelclaw.functions.manifest import FunctionSpec, Manifest
 from joelclaw.isolate.messages import Adopt, FromIsolate, Load, LoadFailed, Prepare, Prepared, Role
@@ -29,14 +28,12 @@ class Release:
     """What each isolate is told; the role is filled in."""
 
     number: int
-    start: Callable[[Role], Awaitable[IsolateProcess]] = IsolateProcess.spawn
-    """Where processes come from."""
-
+    start: StartIsolate
     manifest: Manifest = field(default_factory=Manifest)
     layout: Layout | None = None
     functions: dict[str, FunctionSpec] = field(default_factory=dict)
 
-    async def spawn(self, role: Role) -> IsolateProcess:
+    async def spawn(self, role: Role) -> Isolate:
         """
         Start an isolate of this release; it knows the layout if the release does.
 
@@ -58,12 +55,12 @@ class Release:
             self.adopt(isolate)
         return isolate
 
-    def adopt(self, isolate: IsolateProcess) -> None:
+    def adopt(self, isolate: Isolate) -> None:
         """Tell a reader or an actor the layout, as soon as the release has one."""
         if self.layout is not None:
             isolate.send(Adopt(layout=self.layout))
 
-    async def prepare(self, writer: IsolateProcess) -> Prepared:
+    async def prepare(self, writer: Isolate) -> Prepared:
         """
         Have a writer make the database fit: new indexes filled, documents checked.
 

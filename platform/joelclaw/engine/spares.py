@@ -12,25 +12,26 @@ import asyncio
 
 import structlog
 
-from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate, StartIsolate
 from joelclaw.isolate.messages import Role
 
 log = structlog.get_logger("joelclaw.engine")
 
 
 class Spares:
-    """Up to `number` started processes."""
+    """Up to `number` started isolates, of those that `start` starts."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, start: StartIsolate) -> None:
         self._number = number
-        self._waiting: list[IsolateProcess] = []
+        self._start = start
+        self._waiting: list[Isolate] = []
         self._filling: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """Processes that wait, those that died meanwhile included."""
         return len(self._waiting)
 
-    async def take(self, role: Role) -> IsolateProcess:
+    async def take(self, role: Role) -> Isolate:
         """A process that waits for `load`: a spare, or a new one if there is none."""
         while self._waiting:
             isolate = self._waiting.pop()
@@ -38,7 +39,7 @@ class Spares:
                 isolate.role = role
                 return isolate
             await isolate.close()
-        return await IsolateProcess.spawn(role)
+        return await self._start(role)
 
     def refill(self) -> None:
         """Start what is missing; nobody waits for it."""
@@ -48,7 +49,7 @@ class Spares:
     async def _fill(self) -> None:
         try:
             while len(self._waiting) < self._number:
-                self._waiting.append(await IsolateProcess.spawn("reader"))
+                self._waiting.append(await self._start("reader"))
         except OSError as error:  # Whoever needs a process starts one, and tells if that fails.
             log.warning("no spare isolate could be started", error=str(error))
 

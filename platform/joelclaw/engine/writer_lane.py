@@ -21,7 +21,7 @@ from itertools import count
 import structlog
 
 from joelclaw.engine.background import Background
-from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.reactor import Reactor, Response
 from joelclaw.engine.results import ISOLATE_DIED
 from joelclaw.engine.subscribers import Subscriber
@@ -71,7 +71,7 @@ class WriterLane:
         reactor: Reactor,
         *,
         kill_after_s: float,
-        respawn: Callable[[], Awaitable[tuple[IsolateProcess, Prepared]]],
+        respawn: Callable[[], Awaitable[tuple[Isolate, Prepared]]],
         first_batch: int,
         memory_bytes_max: int,
     ) -> None:
@@ -86,7 +86,7 @@ class WriterLane:
         self._queue: deque[Mutation] = deque()
         self._batch = 0
         self._running: list[Mutation] = []
-        self._writer: IsolateProcess | None = None
+        self._writer: Isolate | None = None
         self._paused = False
         self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -169,7 +169,7 @@ class WriterLane:
 
     # -- the process
 
-    def install(self, writer: IsolateProcess) -> None:
+    def install(self, writer: Isolate) -> None:
         """Take a prepared writer into service."""
         self._writer = writer
         writer.on_message = self._hear
@@ -178,7 +178,7 @@ class WriterLane:
             self._died(writer)
         self._dispatch()
 
-    def _died(self, writer: IsolateProcess) -> None:
+    def _died(self, writer: Isolate) -> None:
         self._background.finish(writer.close())
         if self._closed:
             return
@@ -250,7 +250,7 @@ class WriterLane:
         self._paused = False
         self._dispatch()
 
-    def release(self) -> IsolateProcess | None:
+    def release(self) -> Isolate | None:
         """Take the writer out of service, while paused."""
         writer, self._writer = self._writer, None
         if writer is not None:

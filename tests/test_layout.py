@@ -35,7 +35,7 @@ LAYERS = (
     ("files", "store"),
     ("schema",),
     ("values",),
-    ("clock", "config", "errors"),
+    ("clock", "config", "errors", "limits"),
 )
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from joelclaw.errors import ConfigRefused
+from joelclaw.limits import Limits
 
 FILE_NAME = "joelclaw.toml"
 
@@ -105,25 +106,6 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
             Meta(description='a list of who has it, like ["github:joelhooks"]'),
         ],
     ] = {}
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the app may use up."""
-
-    transaction_time_s: Annotated[
-        float, Meta(gt=0, le=3600, description="the seconds that one query or mutation may compute, up to 3600")
-    ] = 1.0
-    transaction_wall_s: Annotated[
-        float, Meta(gt=0, le=3600, description="the seconds that one query or mutation may last, up to 3600")
-    ] = 5.0
-    isolate_memory_mb: Annotated[
-        int, Meta(ge=64, le=1_048_576, description="the memory of one process that runs functions, at least 64 MB")
-    ] = 512
-    cache_mb: Annotated[int, Meta(ge=0, le=1_048_576, description="the memory for results of queries, in MB")] = 64
-    readers: Annotated[
-        Annotated[int, Meta(ge=1, le=256)] | None,
-        Meta(description="how many processes run queries, a whole number from 1 to 256"),
-    ] = None
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -361,13 +343,13 @@ def _shown_path(path: tuple[str, ...]) -> str:
 
 
 def _expectation(kind: Any) -> str:
-    meta = get_args(kind)[1]
+    meta = get_args(kind)[-1]
     return str(meta.description)
 
 
 def _shown_value(kind: Any, raw: Any) -> str:
     """What is written instead; nothing for a secret, which must not reach a terminal or a log."""
-    meta = get_args(kind)[1]
+    meta = get_args(kind)[-1]
     if (meta.extra or {}).get("secret"):
         return f", not {_toml_kind(raw)}" if not isinstance(raw, str) else ""
     shown = repr(raw) if isinstance(raw, float) else msgspec.json.encode(raw).decode()

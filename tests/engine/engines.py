@@ -27,6 +27,7 @@ from joelclaw.engine.engine import Engine, EngineLimits
 from joelclaw.engine.subscribers import Subscriber, Transition, Version
 from joelclaw.functions.calls import Outcome
 from joelclaw.isolate.messages import Load
+from joelclaw.limits import Limits
 
 APP = Path(__file__).parent / "app"
 PATIENCE_S = 30.0
@@ -57,7 +58,7 @@ class App:
         if not self.root.exists():
             shutil.copytree(APP, self.root, ignore=shutil.ignore_patterns("__pycache__"))
         self.database = folder / "data.db"
-        self.limits = {"transaction_time_s": wall_s, "transaction_wall_s": wall_s}
+        self.limits = Limits(transaction_time_s=wall_s, transaction_wall_s=wall_s)
         limits = EngineLimits(transaction_wall_s=wall_s, isolate_memory_bytes=memory_bytes, readers=readers)
         self.engine = Engine(limits, development=True)
 

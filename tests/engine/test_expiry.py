@@ -66,6 +66,5 @@ def _load(root: Path) -> Load:
         store_url=f"sqlite:///{root}/data.db",
         durability="normal",
         env={},
-        limits={},
         development=True,
     )

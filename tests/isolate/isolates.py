@@ -30,12 +30,13 @@ from joelclaw.isolate.messages import (
     Role,
     ToIsolate,
 )
+from joelclaw.limits import Limits
 
 APP = Path(__file__).parent / "app"
 PATIENCE_S = 20.0
 """Only a broken isolate takes that long; nothing here waits for time to pass."""
 
-LIMITS = {"transaction_time_s": 0.1, "transaction_wall_s": 0.4, "isolate_memory_mb": 400.0}
+LIMITS = Limits(transaction_time_s=0.1, transaction_wall_s=0.4, isolate_memory_mb=400)
 
 decode = msgspec.msgpack.Decoder(FromIsolate).decode
 M = TypeVar("M")
@@ -44,7 +45,7 @@ M = TypeVar("M")
 class Isolate:
     """An isolate's process and the gateway's end of its link."""
 
-    def __init__(self, role: Role, root: Path, database: Path, limits: dict[str, float]) -> None:
+    def __init__(self, role: Role, root: Path, database: Path, limits: Limits) -> None:
         self.load = Load(
             role=role,
             root=str(root),
@@ -154,13 +155,13 @@ class Deployment:
         self.isolates: list[Isolate] = []
         self.prepared: Prepared | None = None
 
-    def start(self, role: Role, **limits: float) -> Isolate:
+    def start(self, role: Role, **limits: Any) -> Isolate:
         """An isolate that was told to load the app."""
-        isolate = Isolate(role, self.root, self.database, LIMITS | limits)
+        isolate = Isolate(role, self.root, self.database, msgspec.structs.replace(LIMITS, **limits))
         self.isolates.append(isolate)
         return isolate
 
-    def writer(self, **limits: float) -> Isolate:
+    def writer(self, **limits: Any) -> Isolate:
         """A writer with a prepared database; what it said of that is in `prepared`."""
         isolate = self.start("writer", **limits)
         isolate.receive(Loaded)
@@ -168,13 +169,13 @@ class Deployment:
         self.prepared = isolate.receive(Prepared)
         return isolate
 
-    def reader(self, **limits: float) -> Isolate:
+    def reader(self, **limits: Any) -> Isolate:
         return self._follower("reader", **limits)
 
-    def actor(self, **limits: float) -> Isolate:
+    def actor(self, **limits: Any) -> Isolate:
         return self._follower("actor", **limits)
 
-    def _follower(self, role: Role, **limits: float) -> Isolate:
+    def _follower(self, role: Role, **limits: Any) -> Isolate:
         if self.prepared is None:  # Somebody has to make the database.
             self.writer().close()
         assert self.prepared is not None

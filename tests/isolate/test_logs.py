@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from joelclaw.isolate.logs import LINE_BYTES_MAX, LINES_MAX, OVERFLOW
 from tests.isolate.isolates import Deployment, call
 
 
@@ -29,14 +28,16 @@ def test_structlog_is_understood(deployment: Deployment) -> None:
 
 def test_lines_are_limited_in_number(deployment: Deployment) -> None:
     """After the last line that is kept one more says that there were others (LIM-11)."""
-    lines = log_lines(deployment, "notes:chatter", lines=LINES_MAX + 10)
-    assert lines == [f"[LOG] {number}" for number in range(LINES_MAX)] + [OVERFLOW]
+    lines = log_lines(deployment, "notes:chatter", lines=266)
+    assert lines == [f"[LOG] {number}" for number in range(256)] + [
+        "[ERROR] Log overflow (maximum 256). Remaining log lines omitted."
+    ]
 
 
 def test_lines_are_limited_in_length(deployment: Deployment) -> None:
     """A line is cut at a whole character (LIM-11)."""
     [line] = log_lines(deployment, "notes:talkAtLength")
-    assert LINE_BYTES_MAX - 2 < len(line.encode()) <= LINE_BYTES_MAX
+    assert 2**15 - 2 < len(line.encode()) <= 2**15
     assert set(line) == set("[LOG] ä")
 
 

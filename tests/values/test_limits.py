@@ -11,9 +11,8 @@ from msgspec import UNSET
 from joelclaw.errors import BadValue
 from joelclaw.values.int64 import Int64
 from joelclaw.values.limits import (
-    CALL_LIMITS,
-    DOCUMENT_LIMITS,
-    VALUE_LIMITS,
+    DOCUMENT_NESTING,
+    VALUE_NESTING,
     check_depth_and_width,
     check_size,
     raw_is_narrow,
@@ -63,17 +62,16 @@ def test_size_of_what_is_no_value() -> None:
 
 
 def test_the_limits_themselves() -> None:
-    """Documents may hold 1 MiB and nest 16 deep; calls 16 MiB, values at all 32 MiB, both 64 deep."""
-    assert DOCUMENT_LIMITS == ("Document", 1_048_576, 16)
-    assert CALL_LIMITS == ("Value", 16_777_216, 64)
-    assert VALUE_LIMITS == ("Value", 33_554_432, 64)
+    """Documents nest 16 deep, other values 64."""
+    assert DOCUMENT_NESTING == ("Document", 16)
+    assert VALUE_NESTING == ("Value", 64)
 
 
 def test_refuses_too_large_values() -> None:
-    """A document of exactly 1 MiB is fine, one byte more is not."""
-    check_size("x" * (2**20 - 2), DOCUMENT_LIMITS)
-    with pytest.raises(BadValue, match="Value is too large: 1,048,577 bytes, at most 1,048,576"):
-        check_size("x" * (2**20 - 1), DOCUMENT_LIMITS)
+    """A value of exactly the limit is fine, one byte more is not."""
+    check_size("x" * 14, 16)
+    with pytest.raises(BadValue, match="Value is too large: 17 bytes, at most 16"):
+        check_size("x" * 15, 16)
 
 
 def nest(depth: int) -> object:
@@ -83,10 +81,10 @@ def nest(depth: int) -> object:
     return value
 
 
-@pytest.mark.parametrize(("limits", "deepest"), [(DOCUMENT_LIMITS, 16), (VALUE_LIMITS, 64)])
+@pytest.mark.parametrize(("limits", "deepest"), [(DOCUMENT_NESTING, 16), (VALUE_NESTING, 64)])
 def test_refuses_too_deep_nesting(limits: object, deepest: int) -> None:
     """The outermost container counts as one, a scalar as none (VAL-7)."""
-    assert isinstance(limits, type(DOCUMENT_LIMITS))
+    assert isinstance(limits, type(DOCUMENT_NESTING))
     check_depth_and_width(nest(deepest), limits)
     with pytest.raises(BadValue, match=f"{limits.noun} is too nested") as caught:
         check_depth_and_width(nest(deepest + 1), limits)
@@ -137,7 +135,7 @@ def test_guards_pass_ordinary_calls() -> None:
     raw = b'{"article":"hello","limit":200}'
     assert raw_is_shallow(raw)
     assert raw_is_narrow(raw)
-    assert raw_is_small(raw, CALL_LIMITS.size_bytes_max)
+    assert raw_is_small(raw, 2**24)
     assert not raw_is_shallow(b'"' + b"[" * 65 + b'"')
 
 

@@ -87,7 +87,7 @@ async def _load_manifest(config: Config) -> Manifest:
                 store_url=config.store_url,
                 durability=config.store.durability,
                 env=config.env,
-                limits={},
+                limits=config.limits,
                 development=True,
             )
         )

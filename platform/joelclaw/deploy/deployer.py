@@ -144,11 +144,7 @@ class Deployer:
             store_url=config.store_url,
             durability=config.store.durability,
             env=config.env,
-            limits={
-                name: float(value)
-                for name, value in msgspec.structs.asdict(config.limits).items()
-                if isinstance(value, (int, float))
-            },
+            limits=config.limits,
             development=development,
             api_origin=self._origins.api,
             site_origin=self._origins.site,
@@ -264,6 +260,9 @@ def engine_limits(config: Config) -> EngineLimits:
         isolate_memory_bytes=config.limits.isolate_memory_mb * 2**20,
         cache_bytes=config.limits.cache_mb * 2**20,
         readers=config.readers,
+        actions=config.limits.actions,
+        actions_waiting=config.limits.actions_waiting,
+        action_drain_s=config.limits.action_drain_s,
     )
 
 

@@ -9,16 +9,17 @@ Only actors import this module. It needs an event loop around it and names none.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
-from joelclaw.errors import AppError, CallFailed, FunctionNotFound
+from joelclaw.errors import AppError, CallFailed, FunctionNotFound, Misuse, TokenRefused
 from joelclaw.functions.app import FIND_USER, RULE_ALLOWS, LoadedApp, LoadedFunction
 from joelclaw.functions.auth import AsyncAuth
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.functions.contexts import ActionCtx, CallKind
 from joelclaw.functions.failures import Told, failure_of
 from joelclaw.functions.hooks import Hooks
-from joelclaw.functions.run import DEPTH_MAX
+from joelclaw.functions.http import Request, Response
+from joelclaw.functions.run import too_deep
 from joelclaw.values import wire
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ D = TypeVar("D", bound="Table")
 
 AskKind: TypeAlias = CallKind
 Ask: TypeAlias = Callable[[AskKind, Call], Awaitable[Outcome]]
+Reply: TypeAlias = Callable[[Response], Awaitable[None]]
+
+NO_ROUTE: Final = Failure(message="No matching routes found", code="no_route", public=True)
+"""A deploy took the route away while the request waited for its turn."""
 
 
 async def run_action(app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> Outcome:
@@ -48,14 +53,46 @@ async def run_action(app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> Outc
         return Outcome(failure=failure_of(error, app.root, in_app=in_app))
 
 
+async def run_http_action(
+    app: LoadedApp,
+    call: Call,
+    hooks: Hooks,
+    ask: Ask,
+    *,
+    request: Request,
+    reply: Reply,
+    token_refused: TokenRefused | None = None,
+) -> Outcome:
+    """
+    Run an HTTP action until `reply` has sent what it answers. Only being cancelled is raised from here.
+
+    `token_refused` is raised in the action when it asks who asks, and only then: a header that we cannot
+    read may be meant for the app.
+    """
+    handler = app.handlers.get(call.path)
+    if handler is None:
+        return Outcome(failure=NO_ROUTE)
+    action = _Action(app, call, hooks, ask, token_refused)
+    try:
+        response = await handler(ActionCtx(action), request)
+        if not isinstance(response, Response):
+            raise Misuse(f"an HTTP action returns a Response, and this one returned {type(response).__name__}")
+        await reply(response)
+        return Outcome()
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        return Outcome(failure=failure_of(error, app.root, in_app=True))
+
+
 class _Action:
     """One action that runs, and its calls."""
 
-    def __init__(self, app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> None:
+    def __init__(
+        self, app: LoadedApp, call: Call, hooks: Hooks, ask: Ask, token_refused: TokenRefused | None = None
+    ) -> None:
         self._app = app
         self._call = call
         self._send = ask
-        self.auth = AsyncAuth(call.identity, self._find_user)
+        self.auth = AsyncAuth(call.identity, self._find_user, token_refused)
         self.env = hooks.env
         self.clock = hooks.clock
 
@@ -71,13 +108,8 @@ class _Action:
     async def ask(self, kind: AskKind, function: "Function", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a function of the app."""
         loaded = self._app.function_of(function, kind)
-        if self._call.depth == DEPTH_MAX:
-            raise CallFailed(
-                f"{kind.capitalize()} call depth limit exceeded (limit: {DEPTH_MAX}). "
-                f"Do you have an infinite loop in your app?",
-                "limit_exceeded",
-                True,
-            )
+        if self._call.depth >= self._app.limits.call_depth:
+            raise CallFailed(too_deep(kind, self._app.limits.call_depth), "limit_exceeded", True)
         arguments = loaded.encode_arguments(args, kwargs)
         # Rules are for callers from outside; functions of the app may call each other.
         outcome = await self._send(kind, self._inner(loaded.path, arguments, privileged=True))

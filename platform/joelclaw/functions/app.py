@@ -5,6 +5,7 @@ Made once per process by `loader.py`. `adopt` pairs its tables with the numbers 
 database gave them; from then on calls can run.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -19,20 +20,20 @@ from joelclaw.errors import (
     ValueRefused,
     WrongKind,
 )
-from joelclaw.functions.calls import Call
+from joelclaw.functions.calls import SYSTEM_PREFIX, Call
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
+from joelclaw.limits import MIB, WARNING_SHARE, Limits, setting
 from joelclaw.schema.indexes import Index
 from joelclaw.schema.layout import Layout, TableLayout
 from joelclaw.schema.shapes import ArgumentsShape, Shape, Stored
 from joelclaw.schema.tables import IndexInfo, Table, TableInfo
-from joelclaw.values.limits import CALL_SIZE_BYTES_MAX, raw_is_small, value_size
+from joelclaw.values.limits import raw_is_small, value_size
 
 if TYPE_CHECKING:
     from joelclaw.functions.decorators import Function
 
 D = TypeVar("D", bound=Table)
 
-SYSTEM_PREFIX: Final = "_system/"
 PUBLIC_SYSTEM_TABLES: Final = frozenset({"_storage", "_scheduled_functions"})
 """Those that an app may read; the others look empty to it."""
 
@@ -40,7 +41,8 @@ FIND_USER: Final = "_system/users:find"
 RULE_ALLOWS: Final = "_system/rules:allows"
 """Queries that an action's process asks, which has no database."""
 
-_MIB: Final = 2**20
+
+_log = logging.getLogger("joelclaw.functions")
 
 
 class OpenTable:
@@ -102,7 +104,7 @@ class Rule:
 class LoadedFunction:
     """A function of the app with its codecs."""
 
-    __slots__ = ("_arguments", "_names", "_result", "invoked", "kind", "path", "rule", "spec")
+    __slots__ = ("_arguments", "_limits", "_names", "_result", "invoked", "kind", "path", "rule", "spec")
 
     def __init__(
         self,
@@ -111,6 +113,7 @@ class LoadedFunction:
         arguments: ArgumentsShape | Shape,
         result: Shape,
         rule: Rule | None,
+        limits: Limits,
     ) -> None:
         self.spec = spec
         self.path = spec.path
@@ -119,6 +122,7 @@ class LoadedFunction:
         self.rule = rule
         self._arguments = arguments
         self._result = result
+        self._limits = limits
         self._names = [field.python_name for field in spec.args.fields]
 
     def invoke(self, ctx: Any, keywords: Mapping[str, Any]) -> Any:
@@ -135,8 +139,8 @@ class LoadedFunction:
             keywords: dict[str, Any] = self._arguments.decode(raw)
         except ValueRefused as error:
             raise ArgumentsRefused(str(error)) from None
-        if not raw_is_small(raw, CALL_SIZE_BYTES_MAX):
-            self._check_size(f"Arguments for {self.spec.python_path} are too large", keywords, ArgumentsRefused)
+        if not raw_is_small(raw, int(self._limits.arguments_bytes * WARNING_SHARE)):
+            self._check_arguments_size(keywords)
         return keywords
 
     def encode_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
@@ -172,20 +176,43 @@ class LoadedFunction:
             raw = self._result.encode(None if value is UNSET else value, fetched)
         except ValueRefused as error:
             raise ResultRefused(self.path, str(error)) from None
-        if not raw_is_small(raw, CALL_SIZE_BYTES_MAX):
-            what = f"Function {self.spec.python_path} return value is too large"
-            self._check_size(what, value, lambda reason: ResultRefused(self.path, reason))
+        if not raw_is_small(raw, int(self._limits.result_bytes * WARNING_SHARE)):
+            self._check_result_size(value)
         return raw
 
     def decode_result(self, raw: bytes) -> Any:
         """A result that `encode_result` made, in another process perhaps."""
         return self._result.decode_trusted(raw)
 
-    def _check_size(self, what: str, value: Any, error: Callable[[str], Exception]) -> None:
-        size_bytes = value_size(value)
-        if size_bytes > CALL_SIZE_BYTES_MAX:
-            limit = CALL_SIZE_BYTES_MAX // _MIB
-            raise error(f"{what} (actual: {size_bytes / _MIB:.2f} MiB, limit: {limit} MiB)")
+    def _check_arguments_size(self, keywords: Mapping[str, Any]) -> None:
+        size_bytes, limit = value_size(keywords), self._limits.arguments_bytes
+        if size_bytes > limit:
+            raise ArgumentsRefused(
+                f"Arguments for {self.spec.python_path} are too large {_figures(size_bytes, limit)}; "
+                f"send less at a time, or {setting('arguments_bytes')}"
+            )
+        if size_bytes > limit * WARNING_SHARE:
+            _log.warning("Large arguments for %s %s", self.spec.python_path, _figures(size_bytes, limit))
+
+    def _check_result_size(self, value: Any) -> None:
+        size_bytes, limit = value_size(value), self._limits.result_bytes
+        if size_bytes > limit:
+            raise ResultRefused(
+                self.path,
+                f"Function {self.spec.python_path} return value is too large {_figures(size_bytes, limit)}; "
+                f"return less at a time, or {setting('result_bytes')}",
+            )
+        if size_bytes > limit * WARNING_SHARE:
+            _log.warning("Large return value of %s %s", self.spec.python_path, _figures(size_bytes, limit))
+
+
+def _figures(size_bytes: int, limit_bytes: int) -> str:
+    return f"(actual: {_mebibytes(size_bytes)}, limit: {_mebibytes(limit_bytes)})"
+
+
+def _mebibytes(size_bytes: int) -> str:
+    """`16.21 MiB`, `16 MiB`."""
+    return f"{size_bytes / MIB:.2f}".removesuffix(".00") + " MiB"
 
 
 class LoadedApp:
@@ -198,7 +225,9 @@ class LoadedApp:
         functions: Mapping["Function", LoadedFunction],
         tables: Sequence[TableInfo[Any]],
         numbers: dict[str, int],
+        limits: Limits,
     ) -> None:
+        self.limits = limits
         self.root = root
         """The folder that the user's files are in."""
 

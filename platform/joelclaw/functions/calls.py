@@ -11,6 +11,9 @@ import msgspec
 
 INFINITY = float("inf")
 
+SYSTEM_PREFIX = "_system/"
+"""Paths of the platform's own functions begin with it."""
+
 
 class Range(msgspec.Struct, frozen=True, array_like=True):
     """

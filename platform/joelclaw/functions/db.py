@@ -14,8 +14,8 @@ from typing import Any, Final, TypeVar, overload
 from msgspec import UNSET
 
 from joelclaw.errors import BadId, DocumentNotFound, Misuse
-from joelclaw.functions.app import SYSTEM_PREFIX, OpenTable
-from joelclaw.functions.calls import Range
+from joelclaw.functions.app import OpenTable
+from joelclaw.functions.calls import SYSTEM_PREFIX, Range
 from joelclaw.functions.rows import Scan, range_of
 from joelclaw.functions.run import Run
 from joelclaw.schema.hints import SYSTEM_FIELDS

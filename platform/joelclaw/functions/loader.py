@@ -21,11 +21,13 @@ from msgspec.structs import replace
 
 from joelclaw.errors import AppRefused
 from joelclaw.functions import importing
-from joelclaw.functions.app import SYSTEM_PREFIX, LoadedApp, LoadedFunction
+from joelclaw.functions.app import LoadedApp, LoadedFunction
+from joelclaw.functions.calls import SYSTEM_PREFIX
 from joelclaw.functions.decorators import Function
 from joelclaw.functions.keywords import KeywordCheck
 from joelclaw.functions.manifest import Manifest, Place, Problem
 from joelclaw.functions.signatures import SignatureReader, Source
+from joelclaw.limits import DEFAULT_LIMITS, Limits
 from joelclaw.schema.checks import check_classes
 from joelclaw.schema.hints import Scope
 from joelclaw.schema.naming import choose_wire_names, naming_of
@@ -44,6 +46,7 @@ def load_app(
     functions: str = "app_functions",
     schema: str = "schema.py",
     wire_names: Literal["camel", "as_written"] = "camel",
+    limits: Limits = DEFAULT_LIMITS,
 ) -> LoadedApp:
     """
     Load the app at `root`; `functions` and `schema` are paths in it.
@@ -53,7 +56,7 @@ def load_app(
     Raises:
         AppRefused: Something is wrong with it; `problems` is all of it.
     """
-    return _Loader(os.path.abspath(root), functions, schema, wire_names).load()
+    return _Loader(os.path.abspath(root), functions, schema, wire_names, limits).load()
 
 
 class _File:
@@ -77,11 +80,14 @@ class _File:
 class _Loader:
     """One load."""
 
-    def __init__(self, root: str, functions: str, schema: str, wire_names: Literal["camel", "as_written"]) -> None:
+    def __init__(
+        self, root: str, functions: str, schema: str, wire_names: Literal["camel", "as_written"], limits: Limits
+    ) -> None:
         self._root = root
         self._functions_folder = functions.strip("/")
         self._schema_file = schema
         self._wire_names = wire_names
+        self._limits = limits
         self._problems: list[Problem] = []
         self._numbers: dict[str, int] = {}
         self._functions: dict[Function, LoadedFunction] = {}
@@ -107,7 +113,7 @@ class _Loader:
         manifest = Manifest(
             tables=tuple(info.spec for info in infos), functions=tuple(specs), wire_names=self._wire_names
         )
-        return LoadedApp(self._root, manifest, self._functions, infos, self._numbers)
+        return LoadedApp(self._root, manifest, self._functions, infos, self._numbers, self._limits)
 
     # -- files
 
@@ -194,9 +200,13 @@ class _Loader:
     # -- tables
 
     def _tables(self, classes: list[Any]) -> dict[type, TableInfo[Any]]:
-        tables, problems = check_classes(classes)
+        tables, problems = check_classes(classes, self._limits)
         self._problems += problems
-        return {cls: table_info(cls, self._numbers) for cls in tables if not declaration_of(cls).problems}
+        return {
+            cls: table_info(cls, self._numbers, self._limits.document_bytes)
+            for cls in tables
+            if not declaration_of(cls).problems
+        }
 
     # -- functions
 
@@ -239,6 +249,7 @@ class _Loader:
                 source=source,
                 naming=naming,
                 numbers=self._numbers,
+                limits=DEFAULT_LIMITS if wire_module.startswith(SYSTEM_PREFIX) else self._limits,
             )
             loaded = reader.read()
             self._problems += reader.problems

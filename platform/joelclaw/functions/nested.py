@@ -12,7 +12,7 @@ Nobody's rule is asked: a rule says who may call from outside.
 from typing import TYPE_CHECKING, Any, Final
 
 from joelclaw.errors import AppError
-from joelclaw.functions.run import DEPTH_MAX, Run
+from joelclaw.functions.run import Run, too_deep
 
 if TYPE_CHECKING:
     from joelclaw.functions.app import LoadedFunction
@@ -24,11 +24,8 @@ LEVELS: Final = "_joelclaw_levels"
 
 def call(run: Run, function: "LoadedFunction", ctx: "QueryCtx", args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a function inside another one; its result, checked."""
-    if run.depth == DEPTH_MAX:
-        run.exceed(
-            f"{function.kind.capitalize()} call depth limit exceeded (limit: {DEPTH_MAX}). "
-            f"Do you have an infinite loop in your app?"
-        )
+    if run.depth >= run.limits.call_depth:
+        run.exceed(too_deep(function.kind, run.limits.call_depth))
     arguments = function.copy_arguments(args, kwargs)
     run.depth += 1
     try:

@@ -24,10 +24,10 @@ from msgspec import UnsetType
 
 from joelclaw.errors import InvalidCursor, Misuse
 from joelclaw.functions.rows import SLICE_FIRST, SLICE_WANTED, Walk
-from joelclaw.functions.run import BYTES_READ_MAX, DOCUMENTS_READ_MAX, WARNING_SHARE, Run
+from joelclaw.functions.run import Run
+from joelclaw.limits import WARNING_SHARE
 from joelclaw.schema.bounds import Bounds
 from joelclaw.schema.pagination import Page, PageOptions
-from joelclaw.values.limits import DOCUMENT_SIZE_BYTES_MAX
 
 if TYPE_CHECKING:
     from joelclaw.functions.app import OpenTable
@@ -66,8 +66,8 @@ def paginate(
 ) -> Page[Any]:
     """One page; see `Rows.paginate`."""
     db.begin_page()
-    _check(options)
     run = db.run
+    _check(options, run.limits.documents_read)
     seal = Seal(run.app.secret, db.path, bounds, reverse)
     start = None if options.cursor is None else seal.open(options.cursor)
     end_cursor, end = _find_end(run, seal, options)
@@ -148,12 +148,12 @@ class _Page:
         )
 
 
-def _check(options: PageOptions) -> None:
+def _check(options: PageOptions, documents_max: int) -> None:
     if options.num_items == 0:
         raise Misuse("Must request at least 1 document while paginating")
     if options.num_items < 0:
         raise Misuse(f"`options.numItems` must be a positive number. Received `{options.num_items}`.")
-    if options.num_items > DOCUMENTS_READ_MAX:
+    if options.num_items > documents_max:
         raise Misuse(f"Requested too many items: {options.num_items}")
     for name, limit in (
         ("maximumRowsRead", options.maximum_rows_read),
@@ -165,8 +165,8 @@ def _check(options: PageOptions) -> None:
 
 def _budget(run: Run, options: PageOptions) -> Budget:
     """What is left of the run's limits, kept clear of them by the row that looks beyond, and the page's own."""
-    rows = max(1, DOCUMENTS_READ_MAX - run.documents_read - 1)
-    size_bytes = max(1, BYTES_READ_MAX - run.bytes_read - 2 * DOCUMENT_SIZE_BYTES_MAX)
+    rows = max(1, run.limits.documents_read - run.documents_read - 1)
+    size_bytes = max(1, run.limits.bytes_read - run.bytes_read - 2 * run.limits.document_bytes)
     if not isinstance(options.maximum_rows_read, UnsetType):
         rows = min(rows, options.maximum_rows_read)
     if not isinstance(options.maximum_bytes_read, UnsetType):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 
 from joelclaw.errors import Misuse, NotUnique
 from joelclaw.functions.calls import Range
-from joelclaw.functions.run import DOCUMENTS_READ_MAX, Run
+from joelclaw.functions.run import Run
 from joelclaw.schema.bounds import Bounds
 from joelclaw.schema.shapes import Stored
 from joelclaw.schema.tables import Page, PageOptions, Table
@@ -226,12 +226,13 @@ class Rows(Generic[D]):
     def _taken_unfiltered(self, bounds: Bounds, n: int | None) -> list[D]:
         run = self._db.run
         walk = Walk(run, self._table, bounds, self._reverse)
-        wanted = DOCUMENTS_READ_MAX + 1 if n is None else n
+        readable = run.limits.documents_read + 1
+        wanted = readable if n is None else n
         found: list[D] = []
         slice_max = SLICE_WANTED
         while not walk.exhausted and len(found) < wanted:
             # One more than may be read: whoever meets the limit is told so.
-            room = min(wanted - len(found), DOCUMENTS_READ_MAX + 1 - run.documents_read)
+            room = min(wanted - len(found), readable - run.documents_read)
             rows = walk.fetch(min(room, slice_max))
             slice_max = SLICE_MAX
             if rows:

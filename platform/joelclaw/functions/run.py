@@ -11,34 +11,71 @@ writer nobody's.
 
 import logging
 from random import Random
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from joelclaw.errors import LimitExceeded, Misuse
-from joelclaw.functions.calls import INFINITY, Call, Range
+from joelclaw.functions.calls import INFINITY, SYSTEM_PREFIX, Call, Range
 from joelclaw.functions.hooks import Hooks
+from joelclaw.limits import DEFAULT_LIMITS, WARNING_SHARE, setting
 from joelclaw.schema.shapes import Stored
 from joelclaw.store.protocol import Snapshot, Transaction
 
 if TYPE_CHECKING:
     from joelclaw.functions.app import LoadedApp
 
-DOCUMENTS_READ_MAX: Final = 32_000
-BYTES_READ_MAX: Final = 16 * 2**20
-RANGES_READ_MAX: Final = 4_096
-DOCUMENTS_WRITTEN_MAX: Final = 16_000
-BYTES_WRITTEN_MAX: Final = 16 * 2**20
-DEPTH_MAX: Final = 8
-
-WARNING_SHARE: Final = 0.75
-"""Of a limit; who has used more of it is warned in the log."""
-
 SEED_BYTES: Final = 16
 
-_INDEX_ADVICE = "Consider using smaller limits in your queries, paginating your queries, or using indexed queries."
-_SPLIT_ADVICE = "Consider splitting the work into several calls, each with a part of it."
-_RANGE_ADVICE = "Consider reading ranges of an index instead of single documents."
+_INDEX_ADVICE: Final = (
+    "Consider using smaller limits in your queries, paginating your queries, or using indexed queries"
+)
+_SPLIT_ADVICE: Final = "Consider splitting the work into several calls, each with a part of it"
+_RANGE_ADVICE: Final = "Consider reading ranges of an index instead of single documents"
 
 _log = logging.getLogger("joelclaw.functions")
+
+
+class Measure(NamedTuple):
+    """Something that is counted over a run, and limited."""
+
+    noun: str
+    setting: str
+    """The limit, by its name in `Limits`."""
+
+    advice: str
+    unit: str = ""
+
+    def excess(self, limit: int) -> str:
+        """The sentence about a run that went beyond."""
+        return (
+            f"Too many {self.noun} in a single function execution (limit: {limit}{self.unit}). "
+            f"{self.advice}, or {setting(self.setting)}."
+        )
+
+    def warn(self, actual: int, limit: int) -> None:
+        _log.warning(
+            "Many %s in a single function execution (actual: %d%s, limit: %d%s). %s.",
+            self.noun,
+            actual,
+            self.unit,
+            limit,
+            self.unit,
+            self.advice,
+        )
+
+
+DOCUMENTS_READ: Final = Measure("documents read", "documents_read", _INDEX_ADVICE)
+BYTES_READ: Final = Measure("bytes read", "bytes_read", _INDEX_ADVICE, " bytes")
+RANGES_READ: Final = Measure("reads", "ranges_read", _RANGE_ADVICE)
+DOCUMENTS_WRITTEN: Final = Measure("writes", "documents_written", _SPLIT_ADVICE)
+BYTES_WRITTEN: Final = Measure("bytes written", "bytes_written", _SPLIT_ADVICE, " bytes")
+
+
+def too_deep(kind: str, limit: int) -> str:
+    """The sentence about calls that are nested too deep."""
+    return (
+        f"{kind.capitalize()} call depth limit exceeded (limit: {limit}). Do you have an infinite loop in your app? "
+        f"If not, {setting('call_depth')}."
+    )
 
 
 class Run:
@@ -58,6 +95,7 @@ class Run:
         "hooks",
         "journal_in",
         "journal_out",
+        "limits",
         "now_ms",
         "personal",
         "random",
@@ -74,6 +112,8 @@ class Run:
         self.txn = txn
         self.call = call
         self.hooks = hooks
+        # The platform's own functions do the same work whatever an app is allowed.
+        self.limits = DEFAULT_LIMITS if call.path.startswith(SYSTEM_PREFIX) else app.limits
         self.now_ms = call.now or hooks.clock()
         self.reads: list[Range | None] | None = [] if txn is None else None
         """Ranges looked at; None: nothing of it was. A range that is still being walked stands here whole."""
@@ -118,8 +158,8 @@ class Run:
     def note_range(self, read: Range) -> int:
         """Count a range that is about to be read, and record it; its place in the record, -1 if nobody records."""
         self.ranges_read += 1
-        if self.ranges_read > RANGES_READ_MAX:
-            self.exceed(f"Too many reads in a single function execution (limit: {RANGES_READ_MAX}). {_RANGE_ADVICE}")
+        if self.ranges_read > self.limits.ranges_read:
+            self.exceed(RANGES_READ.excess(self.limits.ranges_read))
         if self.reads is None:
             return -1
         self.reads.append(read)
@@ -128,14 +168,11 @@ class Run:
     def count_read(self, documents: int, size_bytes: int) -> None:
         self.documents_read += documents
         self.bytes_read += size_bytes
-        if self.documents_read > DOCUMENTS_READ_MAX:
-            self.exceed(
-                f"Too many documents read in a single function execution (limit: {DOCUMENTS_READ_MAX}). {_INDEX_ADVICE}"
-            )
-        if self.bytes_read > BYTES_READ_MAX:
-            self.exceed(
-                f"Too many bytes read in a single function execution (limit: {BYTES_READ_MAX} bytes). {_INDEX_ADVICE}"
-            )
+        limits = self.limits
+        if self.documents_read > limits.documents_read:
+            self.exceed(DOCUMENTS_READ.excess(limits.documents_read))
+        if self.bytes_read > limits.bytes_read:
+            self.exceed(BYTES_READ.excess(limits.bytes_read))
 
     def read_set(self) -> list[Range]:
         """The ranges that were looked at, each once."""
@@ -147,15 +184,11 @@ class Run:
         """Count a write that is about to be made."""
         self.documents_written += 1
         self.bytes_written += size_bytes
-        if self.documents_written > DOCUMENTS_WRITTEN_MAX:
-            self.exceed(
-                f"Too many writes in a single function execution (limit: {DOCUMENTS_WRITTEN_MAX}). {_SPLIT_ADVICE}"
-            )
-        if self.bytes_written > BYTES_WRITTEN_MAX:
-            self.exceed(
-                f"Too many bytes written in a single function execution "
-                f"(limit: {BYTES_WRITTEN_MAX} bytes). {_SPLIT_ADVICE}"
-            )
+        limits = self.limits
+        if self.documents_written > limits.documents_written:
+            self.exceed(DOCUMENTS_WRITTEN.excess(limits.documents_written))
+        if self.bytes_written > limits.bytes_written:
+            self.exceed(BYTES_WRITTEN.excess(limits.bytes_written))
 
     # -- time
 
@@ -179,18 +212,15 @@ class Run:
 
     def warn_near_limits(self) -> None:
         """A log line for each limit that this run came close to."""
+        limits = self.limits
         # One comparison each in the usual case; a percentage would need a division.
-        if self.documents_read > DOCUMENTS_READ_MAX * WARNING_SHARE:
-            _warn("Many documents read", self.documents_read, DOCUMENTS_READ_MAX, _INDEX_ADVICE)
-        if self.bytes_read > BYTES_READ_MAX * WARNING_SHARE:
-            _warn("Many bytes read", self.bytes_read, BYTES_READ_MAX, _INDEX_ADVICE)
-        if self.ranges_read > RANGES_READ_MAX * WARNING_SHARE:
-            _warn("Many reads", self.ranges_read, RANGES_READ_MAX, _RANGE_ADVICE)
-        if self.documents_written > DOCUMENTS_WRITTEN_MAX * WARNING_SHARE:
-            _warn("Many writes", self.documents_written, DOCUMENTS_WRITTEN_MAX, _SPLIT_ADVICE)
-        if self.bytes_written > BYTES_WRITTEN_MAX * WARNING_SHARE:
-            _warn("Many bytes written", self.bytes_written, BYTES_WRITTEN_MAX, _SPLIT_ADVICE)
-
-
-def _warn(what: str, actual: int, limit: int, advice: str) -> None:
-    _log.warning("%s in a single function execution (actual: %d, limit: %d). %s", what, actual, limit, advice)
+        if self.documents_read > limits.documents_read * WARNING_SHARE:
+            DOCUMENTS_READ.warn(self.documents_read, limits.documents_read)
+        if self.bytes_read > limits.bytes_read * WARNING_SHARE:
+            BYTES_READ.warn(self.bytes_read, limits.bytes_read)
+        if self.ranges_read > limits.ranges_read * WARNING_SHARE:
+            RANGES_READ.warn(self.ranges_read, limits.ranges_read)
+        if self.documents_written > limits.documents_written * WARNING_SHARE:
+            DOCUMENTS_WRITTEN.warn(self.documents_written, limits.documents_written)
+        if self.bytes_written > limits.bytes_written * WARNING_SHARE:
+            BYTES_WRITTEN.warn(self.bytes_written, limits.bytes_written)

@@ -30,6 +30,7 @@ from joelclaw.functions.manifest import (
     SignedIn,
 )
 from joelclaw.functions.rules import RoleRule, anyone, role, signed_in
+from joelclaw.limits import Limits
 from joelclaw.schema.hints import Scope
 from joelclaw.schema.kinds import Field, ObjectKind, TableNumbers
 from joelclaw.schema.naming import Naming
@@ -86,6 +87,7 @@ class SignatureReader:
         source: Source,
         naming: Naming,
         numbers: TableNumbers,
+        limits: Limits,
     ) -> None:
         self.problems: list[Problem] = []
         self._function = function
@@ -95,6 +97,7 @@ class SignatureReader:
         self._source = source
         self._naming = naming
         self._numbers = numbers
+        self._limits = limits
         self._fields: list[Field] = []
         self._any_args = False
 
@@ -128,7 +131,7 @@ class SignatureReader:
             doc=inspect.getdoc(fn) or "",
             place=self._source.place_of(fn),
         )
-        return LoadedFunction(spec, fn, arguments, result, rule)
+        return LoadedFunction(spec, fn, arguments, result, rule, self._limits)
 
     # -- the function itself
 

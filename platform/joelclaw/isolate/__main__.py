@@ -21,6 +21,7 @@ from joelclaw.errors import AppRefused
 from joelclaw.functions.loader import LoadedApp, load_app
 from joelclaw.isolate import logs, memory
 from joelclaw.isolate.framing import GatewayGone, Link
+from joelclaw.isolate.hooks import ProcessHooks
 from joelclaw.isolate.lifeline import end_with_gateway
 from joelclaw.isolate.messages import Load, Loaded, LoadFailed
 from joelclaw.isolate.reader import Reader
@@ -57,16 +58,19 @@ def _serve(link: Link) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    memory.limit_growth(load.limits.get("isolate_memory_mb", 0.0))
+    memory.limit_growth(load.limits.isolate_memory_mb)
     link.send(Loaded(manifest=app.manifest))
-    if load.role == "writer":
-        Writer(link, load, app).serve()
-    elif load.role == "reader":
-        Reader(link, load, app).serve()
-    else:
+    if load.role == "actor":
         from joelclaw.isolate.actor import serve
 
         serve(link, load, app)
+    hooks = ProcessHooks.of_process(load)
+    role = (Writer if load.role == "writer" else Reader)(load, app, hooks, link.send)
+    try:
+        while True:
+            role.take(link.receive())
+    finally:
+        role.close()
 
 
 def _load_app(load: Load) -> LoadedApp:
@@ -75,7 +79,7 @@ def _load_app(load: Load) -> LoadedApp:
         del sys.path[0]
     # Bytecode is trusted by its whole second: never leave any of files that are edited while we run.
     sys.dont_write_bytecode = True
-    return load_app(load.root, load.functions, load.schema, load.wire_names)
+    return load_app(load.root, load.functions, load.schema, load.wire_names, load.limits)
 
 
 if __name__ == "__main__":

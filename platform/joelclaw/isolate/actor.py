@@ -6,19 +6,21 @@ to the gateway as an `Ask` and comes back as an `Answer`. There is no transactio
 either, and its time limit is the clock's: an action that is over it is cancelled and answered
 for, also when it does not heed the cancellation. One that never awaits is `loop_watch.py`'s.
 
+An `Actor` takes messages and is handed where its own go; `serve` joins it to the gateway's link.
+
 These two modules alone, of all in an isolate, import asyncio.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Final
+from typing import NoReturn, Protocol
 
 import msgspec
 
-from joelclaw.clock import SystemClock
+from joelclaw.clock import Clock, SystemClock
 from joelclaw.functions.actions import AskKind, run_action
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.functions.failures import failure_of
@@ -26,19 +28,17 @@ from joelclaw.functions.loader import LoadedApp
 from joelclaw.isolate.framing import Link, Unframer, decode_message, framed
 from joelclaw.isolate.logs import CallLog, log_of_call
 from joelclaw.isolate.loop_watch import LoopWatch
-from joelclaw.isolate.messages import ActionDone, Adopt, Answer, Ask, FromIsolate, Load, RunAction
-
-ACTION_TIME_S: Final = 600.0
-ACTION_BLOCKS_S: Final = 30.0
-"""An action may keep the loop to itself this long: too long for the others, but no work is lost that would soon end."""
+from joelclaw.isolate.messages import ActionDone, Adopt, Answer, Ask, FromIsolate, Load, RunAction, ToIsolate
 
 
-def serve(link: Link, load: Load, app: LoadedApp) -> None:
+def serve(link: Link, load: Load, app: LoadedApp) -> NoReturn:
     """Run actions until the gateway is gone."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    actor = Actor(loop, load, app)
-    loop.run_until_complete(loop.create_connection(lambda: actor, sock=socket.socket(fileno=link.fd)))
+    joined = _ActorLink()
+    actor = Actor(load, app, joined.send, loop=loop, watch=LoopWatch(loop, load.limits.action_blocks_s))
+    joined.actor = actor
+    loop.run_until_complete(loop.create_connection(lambda: joined, sock=socket.socket(fileno=link.fd)))
     while True:
         try:
             loop.run_forever()
@@ -47,21 +47,71 @@ def serve(link: Link, load: Load, app: LoadedApp) -> None:
             continue
 
 
-class Actor(asyncio.Protocol):
+class _ActorLink(asyncio.Protocol):
+    """The actor's end of the socket pair."""
+
+    actor: "Actor"
+
+    def __init__(self) -> None:
+        self._unframer = Unframer()
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._unframer.feed(data):
+            self.actor.take(decode_message(body))
+
+    def pause_writing(self) -> None:
+        self.actor.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.actor.writable.set()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        # Nobody waits for these actions any more; a library's thread must not keep the process.
+        os._exit(0)
+
+    def send(self, message: FromIsolate) -> None:
+        assert self._transport is not None
+        self._transport.write(framed(message))
+
+
+class Watch(Protocol):
+    """What watches that actions await: `loop_watch.LoopWatch`, where a process has nothing else to do."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Actor:
     """The actions that run, and what they wait for."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, load: Load, app: LoadedApp) -> None:
+    def __init__(
+        self,
+        load: Load,
+        app: LoadedApp,
+        send: Callable[[FromIsolate], None],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        watch: Watch,
+        wall_clock: Clock | None = None,
+    ) -> None:
         self.env: Mapping[str, str] = load.env
         self.roles: Mapping[str, Sequence[str]] = load.roles
         self._loop = loop
         self._app = app
-        self._limit_s = load.limits.get("action_time_s", ACTION_TIME_S)
-        self._watch = LoopWatch(loop, load.limits.get("action_blocks_s", ACTION_BLOCKS_S))
-        self._clock = SystemClock()
-        self._unframer = Unframer()
-        self._transport: asyncio.WriteTransport | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._limits = load.limits
+        self._watch = watch
+        self._clock = wall_clock or SystemClock()
+        self._send = send
+        self.writable = asyncio.Event()
+        """Whoever carries our messages can take more."""
+
+        self.writable.set()
         self._runs: dict[int, asyncio.Task[None]] = {}
         self._asks = count(1)
         self._answers: dict[int, asyncio.Future[Outcome]] = {}
@@ -84,31 +134,10 @@ class Actor(asyncio.Protocol):
     def violation(self) -> None:
         """Nothing is raised into an action."""
 
-    # -- the link
+    # -- messages
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        for body in self._unframer.feed(data):
-            self._take(decode_message(body))
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        # Nobody waits for these actions any more; a library's thread must not keep the process.
-        os._exit(0)
-
-    def _send(self, message: FromIsolate) -> None:
-        assert self._transport is not None
-        self._transport.write(framed(message))
-
-    def _take(self, message: object) -> None:
+    def take(self, message: ToIsolate) -> None:
+        """Do what a message asks for, or begin to."""
         match message:
             case RunAction(run=number, call=call):
                 if not self._runs:
@@ -126,9 +155,9 @@ class Actor(asyncio.Protocol):
     # -- one action
 
     async def _run(self, number: int, call: Call) -> None:
-        log = CallLog()
+        log = CallLog(self._limits)
         log_of_call.set(log)
-        timeout = self._loop.call_later(self._limit_s, self._time_out, number, call, log)
+        timeout = self._loop.call_later(self._limits.action_time_s, self._time_out, number, call, log)
 
         async def ask(kind: AskKind, call: Call) -> Outcome:
             return await self._ask(number, kind, call)
@@ -140,12 +169,12 @@ class Actor(asyncio.Protocol):
             outcome = Outcome(failure=failure_of(error, self._app.root, in_app=True))
         finally:
             timeout.cancel()
-        await self._writable.wait()
+        await self.writable.wait()
         self._end(number, log, outcome)
 
     def _time_out(self, number: int, call: Call, log: CallLog) -> None:
         task = self._runs.get(number)
-        message = f"Action `{call.path}` execution timed out (maximum duration {self._limit_s:g}s)"
+        message = f"Action `{call.path}` execution timed out (maximum duration {self._limits.action_time_s:g}s)"
         self._end(number, log, Outcome(failure=Failure(message=message, code="action_timed_out")))
         if task is not None:
             task.cancel()
@@ -162,7 +191,7 @@ class Actor(asyncio.Protocol):
         number = next(self._asks)
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         self._answers[number] = answer
-        await self._writable.wait()
+        await self.writable.wait()
         self._send(Ask(ask=number, run=run, kind=kind, call=call))
         try:
             return await answer

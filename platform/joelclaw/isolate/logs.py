@@ -18,34 +18,34 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
-Level: TypeAlias = Literal["DEBUG", "INFO", "LOG", "WARN", "ERROR"]
+from joelclaw.limits import DEFAULT_LIMITS, Limits
 
-LINES_MAX: Final = 256
-LINE_BYTES_MAX: Final = 32 * 1024
-OVERFLOW: Final = f"[ERROR] Log overflow (maximum {LINES_MAX}). Remaining log lines omitted."
+Level: TypeAlias = Literal["DEBUG", "INFO", "LOG", "WARN", "ERROR"]
 
 
 class CallLog:
     """The lines of one call, in order, those of calls nested in it included."""
 
-    __slots__ = ("_unfinished", "lines")
+    __slots__ = ("_line_bytes_max", "_lines_max", "_unfinished", "lines")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._lines_max = limits.log_lines
+        self._line_bytes_max = limits.log_line_bytes
         self.lines: list[str] = []
         self._unfinished: dict[Level, io.StringIO] = {}
 
     def add(self, level: Level, text: str) -> None:
         """One line; it may hold line breaks."""
-        if len(self.lines) < LINES_MAX:
-            self.lines.append(_cut(f"[{level}] {text}"))
-        elif len(self.lines) == LINES_MAX:
-            self.lines.append(OVERFLOW)
+        if len(self.lines) < self._lines_max:
+            self.lines.append(_cut(f"[{level}] {text}", self._line_bytes_max))
+        elif len(self.lines) == self._lines_max:
+            self.lines.append(f"[ERROR] Log overflow (maximum {self._lines_max}). Remaining log lines omitted.")
 
     def write(self, level: Level, text: str) -> None:
         """A piece of a line, as `print` writes them: the line ends with the piece that ends with a line break."""
         line = self._unfinished.setdefault(level, io.StringIO())
         # What will be cut off anyway is not collected: a line that never ends must not fill the memory.
-        if line.tell() <= LINE_BYTES_MAX:
+        if line.tell() <= self._line_bytes_max:
             line.write(text)
         if text.endswith("\n"):
             self._end_line(level)
@@ -96,11 +96,11 @@ def _write_outside(text: str) -> None:
             sys.__stderr__.write(text)
 
 
-def _cut(line: str) -> str:
-    if line.isascii() and len(line) <= LINE_BYTES_MAX:
+def _cut(line: str, bytes_max: int) -> str:
+    if line.isascii() and len(line) <= bytes_max:
         return line
     # Lone surrogates have no place in UTF-8 and must not fail the call.
-    return line.encode("utf-8", "backslashreplace")[:LINE_BYTES_MAX].decode("utf-8", "ignore")
+    return line.encode("utf-8", "backslashreplace")[:bytes_max].decode("utf-8", "ignore")
 
 
 class _Stream(io.TextIOBase):

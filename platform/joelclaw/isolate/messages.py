@@ -7,17 +7,30 @@ splices a result's bytes into the client's frame.
 
 Lanes differ in what they speak: a writer takes `Batch`, a reader `Batch`, `OpenRound`,
 `RunCalls` and `CloseRound`, an actor `RunAction` and `Answer`. Everybody takes `Load` first.
+
+An HTTP action is a run with two bodies: `RunHttp`, pieces and credit in both directions, and
+`ActionDone` at the end, whatever became of it.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from joelclaw.functions.calls import Call, Outcome
 from joelclaw.functions.manifest import Manifest, Problem
+from joelclaw.limits import DEFAULT_LIMITS, Limits
 from joelclaw.store.protocol import IndexKey, Layout
 
 Role: TypeAlias = Literal["writer", "reader", "actor"]
+
+BodyEnd: TypeAlias = Literal["whole", "too_large", "gone"]
+"""How a request's body ended: it is all there; it is larger than it may be; its client went away."""
+
+WINDOW_BYTES: Final = 256 * 1024
+"""By how much who sends a body may be ahead of who takes it."""
+
+PIECE_BYTES: Final = 64 * 1024
+"""The most that one message carries of a response's body."""
 
 
 # -- gateway to isolate
@@ -34,8 +47,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     store_url: str
     durability: Literal["full", "normal"]
     env: dict[str, str]
-    limits: dict[str, float]
     development: bool
+    limits: Limits = DEFAULT_LIMITS
     roles: dict[str, list[str]] = {}
     api_origin: str = ""
     """Where clients reach the deployment: `http://127.0.0.1:3210`. Empty: nobody said."""
@@ -99,6 +112,59 @@ class RunAction(msgspec.Struct, frozen=True, kw_only=True, tag="run_action"):
 
     run: int
     call: Call
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client sent, but for the body."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    client: str | None = None
+    """Its address."""
+
+    has_body: bool = False
+
+
+class RunHttp(msgspec.Struct, frozen=True, kw_only=True, tag="run_http"):
+    """
+    To an actor: answer this request, beside the other actions.
+
+    Answered by `ResponseStart` and `ResponsePiece`s, if it comes to that, and by `ActionDone` in the end.
+    """
+
+    run: int
+    call: Call
+    """Its path is the route's name, `GET /profile/*`."""
+
+    request: HttpRequest
+    token_refused: tuple[str, str] | None = None
+    """Why nobody knows whose the request's token is: code and sentence. Told to who asks for the identity."""
+
+
+class RequestPiece(msgspec.Struct, frozen=True, kw_only=True, tag="request_piece"):
+    """To an actor: more of a request's body, or its end."""
+
+    run: int
+    data: bytes = b""
+    end: BodyEnd | None = None
+
+
+class ResponseCredit(msgspec.Struct, frozen=True, kw_only=True, tag="response_credit"):
+    """To an actor: so many bytes of the response have gone to the client."""
+
+    run: int
+    size: int
+
+
+class ClientLeft(msgspec.Struct, frozen=True, kw_only=True, tag="client_left"):
+    """To an actor: nobody reads this run's response any more. The run goes on."""
+
+    run: int
+
+
+class CancelRuns(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_runs"):
+    """To an actor: the server stops. Cancel all that runs; each is answered for when it has ended."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
@@ -182,6 +248,40 @@ class ActionDone(msgspec.Struct, frozen=True, kw_only=True, tag="action_done"):
     outcome: Outcome
 
 
+class ResponseStart(msgspec.Struct, frozen=True, kw_only=True, tag="response_start"):
+    """The head of an HTTP action's response."""
+
+    run: int
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+
+class ResponsePiece(msgspec.Struct, frozen=True, kw_only=True, tag="response_piece"):
+    """More of a response's body, as far as there is credit."""
+
+    run: int
+    data: bytes
+
+
+class RequestCredit(msgspec.Struct, frozen=True, kw_only=True, tag="request_credit"):
+    """So many bytes of a request's body were taken by the action."""
+
+    run: int
+    size: int
+
+
+class LoopHeld(msgspec.Struct, frozen=True, kw_only=True, tag="loop_held"):
+    """An action kept the event loop from all the others. It is over."""
+
+    path: str
+    """Of the action's call."""
+
+    place: str
+    """Where it was meanwhile: `fetch (app_functions/feeds.py:12)`."""
+
+    seconds: float
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     """An action calls a function; the gateway routes it like any other call."""
 
@@ -192,8 +292,35 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
 
 
 ToIsolate: TypeAlias = (
-    Load | Prepare | Adopt | Batch | OpenRound | RunCalls | CloseRound | Checkpoint | RunAction | Answer
+    Load
+    | Prepare
+    | Adopt
+    | Batch
+    | OpenRound
+    | RunCalls
+    | CloseRound
+    | Checkpoint
+    | RunAction
+    | Answer
+    | RunHttp
+    | RequestPiece
+    | ResponseCredit
+    | ClientLeft
+    | CancelRuns
 )
 FromIsolate: TypeAlias = (
-    Loaded | LoadFailed | Prepared | BatchDone | RoundOpened | CallDone | RoundClosed | Checkpointed | ActionDone | Ask
+    Loaded
+    | LoadFailed
+    | Prepared
+    | BatchDone
+    | RoundOpened
+    | CallDone
+    | RoundClosed
+    | Checkpointed
+    | ActionDone
+    | Ask
+    | ResponseStart
+    | ResponsePiece
+    | RequestCredit
+    | LoopHeld
 )

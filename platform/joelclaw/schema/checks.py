@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from joelclaw.errors import HintRefused
+from joelclaw.limits import DEFAULT_LIMITS, Limits, setting
 from joelclaw.schema.hints import SYSTEM_FIELDS, check_class, check_hint, is_table, object_kind
 from joelclaw.schema.keys import field_plan, objects_in
 from joelclaw.schema.kinds import ObjectKind
@@ -20,13 +21,10 @@ from joelclaw.schema.structs import Declaration, annotations_of, declaration_of,
 from joelclaw.values.limits import DOCUMENT_NESTING_MAX
 from joelclaw.values.names import index_name_problem, table_name_problem
 
-INDEXES_MAX = 64
-INDEX_FIELDS_MAX = 16
-
 _TABLE_NAME = "__table__"
 
 
-def check_classes(classes: Iterable[Any]) -> tuple[list[Any], list[Problem]]:
+def check_classes(classes: Iterable[Any], limits: Limits = DEFAULT_LIMITS) -> tuple[list[Any], list[Problem]]:
     """
     The tables among the declared classes (`structs.recording`), and all that is wrong with any of them.
 
@@ -37,10 +35,11 @@ def check_classes(classes: Iterable[Any]) -> tuple[list[Any], list[Problem]]:
     for cls in classes:
         _check_fields(cls)
         if cls in tables:
-            _check_table(cls)
+            _check_table(cls, limits)
         elif not is_table(cls):
             _check_object(cls)
     _check_names_differ(tables)
+    _check_number(tables, limits.tables)
     return tables, sorted({problem for cls in classes for problem in declaration_of(cls).problems})
 
 
@@ -73,7 +72,7 @@ def _check_object(cls: Any) -> None:
         declared.report(name, "is an index, and only tables have some", "declare it in a table, with a dotted path")
 
 
-def _check_table(cls: Any) -> None:
+def _check_table(cls: Any, limits: Limits) -> None:
     declared = declaration_of(cls)
     for name in annotations_of(cls).keys() & SYSTEM_FIELDS.keys():
         declared.report(name, "is a field that every document has already", "choose another name")
@@ -89,15 +88,19 @@ def _check_table(cls: Any) -> None:
     kind = object_kind(cls)
     if depth_of(kind) > DOCUMENT_NESTING_MAX:
         declared.report(None, f"nests {depth_of(kind)} deep, and a document at most {DOCUMENT_NESTING_MAX}")
-    _check_indexes(cls, kind)
+    _check_indexes(cls, kind, limits)
 
 
-def _check_indexes(cls: Any, kind: ObjectKind) -> None:
+def _check_indexes(cls: Any, kind: ObjectKind, limits: Limits) -> None:
     indexes = declared_indexes(cls)
     naming = naming_of(cls.__module__)
     declared = declaration_of(cls)
-    if len(indexes) > INDEXES_MAX:
-        declared.report(None, f"has {len(indexes)} indexes, and a table has at most {INDEXES_MAX}")
+    if len(indexes) > limits.indexes_per_table:
+        declared.report(
+            None,
+            f"has {len(indexes)} indexes, and a table has at most {limits.indexes_per_table}",
+            f"leave some out, or {setting('indexes_per_table')}",
+        )
     on_the_wire: dict[str, str] = {}
     for name, found in indexes.items():
         problem = index_name_problem(name) or index_name_problem(naming(name))
@@ -106,14 +109,18 @@ def _check_indexes(cls: Any, kind: ObjectKind) -> None:
         other = on_the_wire.setdefault(naming(name), name)
         if other != name:
             declared.report(name, f"is {naming(name)!r} on the wire, and so is {other!r}", "rename one of them")
-        _check_index(declared, name, found.fields, kind)
+        _check_index(declared, name, found.fields, kind, limits)
 
 
-def _check_index(declared: Declaration, name: str, fields: tuple[str, ...], kind: ObjectKind) -> None:
+def _check_index(declared: Declaration, name: str, fields: tuple[str, ...], kind: ObjectKind, limits: Limits) -> None:
     if not fields:
         declared.report(name, "has no fields", 'write index("field", ...)')
-    if len(fields) > INDEX_FIELDS_MAX:
-        declared.report(name, f"has {len(fields)} fields, and an index has at most {INDEX_FIELDS_MAX}")
+    if len(fields) > limits.fields_per_index:
+        declared.report(
+            name,
+            f"has {len(fields)} fields, and an index has at most {limits.fields_per_index}",
+            f"leave some out, or {setting('fields_per_index')}",
+        )
     keywords: dict[str, str] = {}
     for path in fields:
         if not isinstance(path, str):
@@ -147,6 +154,13 @@ def _is_wrong_itself(kind: ObjectKind, path: str) -> bool:
             )
         inside = [member for field in fields for member in objects_in(field.kind)]
     return False
+
+
+def _check_number(tables: list[Any], limit: int) -> None:
+    for cls in tables[limit:]:
+        declaration_of(cls).report(
+            None, f"is a table too many: an app has at most {limit}", f"put some together, or {setting('tables')}"
+        )
 
 
 def _check_names_differ(tables: list[Any]) -> None:

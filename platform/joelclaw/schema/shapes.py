@@ -48,8 +48,8 @@ from joelclaw.schema.text import validator_text
 from joelclaw.schema.validators import ObjectType, Validator
 from joelclaw.values.limits import (
     ARRAY_LENGTH_MAX,
-    CALL_LIMITS,
-    SizeLimits,
+    VALUE_NESTING,
+    Nesting,
     check_depth_and_width,
     raw_is_shallow,
 )
@@ -76,7 +76,7 @@ class Shape:
     who knows what they are part of.
     """
 
-    def __init__(self, kind: Kind, tables: TableNumbers | None = None, limits: SizeLimits = CALL_LIMITS) -> None:
+    def __init__(self, kind: Kind, tables: TableNumbers | None = None, limits: Nesting = VALUE_NESTING) -> None:
         self.kind = kind
         self.tables = tables
         self._limits = limits

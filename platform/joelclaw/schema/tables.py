@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from joelclaw.errors import BadValue, DocumentRefused, Misuse, ValueRefused
+from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.schema.bounds import Bound, Bounds, bounds_of
 from joelclaw.schema.hints import SYSTEM_FIELDS, object_kind, table_kind
 from joelclaw.schema.keys import FieldPlan, could_be, creation_time_plan, field_plan
@@ -33,7 +34,7 @@ from joelclaw.schema.structs import DeclaredMeta, declaration_of, declared_index
 from joelclaw.schema.text import did_you_mean, validator_text
 from joelclaw.schema.validators import ObjectType
 from joelclaw.values.keys import UNDEFINED_KEY, end_of, number_key
-from joelclaw.values.limits import DOCUMENT_LIMITS, check_size, raw_is_small
+from joelclaw.values.limits import DOCUMENT_NESTING, check_size, raw_is_small
 
 __all__ = ["Id", "IndexInfo", "Page", "PageOptions", "Table", "TableInfo", "table_info"]
 
@@ -97,13 +98,14 @@ class IndexInfo:
 class TableInfo(Generic[D]):
     """All that the platform does with a table. Made once for a loaded app."""
 
-    def __init__(self, cls: type[D], tables: TableNumbers | None = None) -> None:
+    def __init__(self, cls: type[D], tables: TableNumbers | None, size_bytes_max: int) -> None:
         self.cls = cls
+        self._size_bytes_max = size_bytes_max
         self.name: str = cls.__table__
         self.indexes = {info.python_name: info for info in _indexes(cls)}
         self.spec = _spec(cls, self.indexes.values())
-        self._shape = Shape(table_kind(cls), tables, DOCUMENT_LIMITS)
-        self._foreign = Shape(object_kind(cls), tables, DOCUMENT_LIMITS)
+        self._shape = Shape(table_kind(cls), tables, DOCUMENT_NESTING)
+        self._foreign = Shape(object_kind(cls), tables, DOCUMENT_NESTING)
         self._comparable: dict[str | None, tuple[FieldPlan, ...]] = {None: (_CREATION_TIME_PLAN,)}
         for name, info in self.indexes.items():
             self._comparable[name] = (*info.fields, _CREATION_TIME_PLAN)
@@ -149,8 +151,8 @@ class TableInfo(Generic[D]):
         """
         try:
             raw = self._shape.encode(document)
-            if not raw_is_small(raw, DOCUMENT_LIMITS.size_bytes_max):
-                check_size(document, DOCUMENT_LIMITS)
+            if not raw_is_small(raw, self._size_bytes_max):
+                check_size(document, self._size_bytes_max)
         except ValueRefused as error:
             raise self._refused(error) from None
         except BadValue as error:
@@ -264,14 +266,16 @@ class TableInfo(Generic[D]):
         self._layout = layout
 
 
-def table_info(cls: type[D], tables: TableNumbers | None = None) -> TableInfo[D]:
+def table_info(
+    cls: type[D], tables: TableNumbers | None = None, size_bytes_max: int = DEFAULT_LIMITS.document_bytes
+) -> TableInfo[D]:
     """
     What the platform does with a table that was found right (`checks.py`).
 
     `tables` are the numbers of the app's tables, filled when a database is opened; without
-    them an id of any table passes for any other.
+    them an id of any table passes for any other. `size_bytes_max` is how large a document may be.
     """
-    return TableInfo(cls, tables)
+    return TableInfo(cls, tables, size_bytes_max)
 
 
 _CREATION_TIME_PLAN = creation_time_plan()

@@ -1,5 +1,9 @@
 """
-Limits of values: how large, how deep, how wide.
+Limits of values: how deep, how wide, and how their size is counted.
+
+What nests deeper or is wider than this, clients refuse, and other deployments could not take
+it in: these limits are part of the format, not a setting. How large arguments, results and
+documents may be is declared (`joelclaw/limits.py`).
 
 Sizes are counted by the clients' formula (`value_size`), which is neither the length of the
 JSON text nor what Python needs: a limit means the same to every client and every store.
@@ -22,31 +26,24 @@ from joelclaw.errors import BadValue
 from joelclaw.values.names import path_step
 from joelclaw.values.structs import fields_of
 
-VALUE_SIZE_BYTES_MAX = 32 * 2**20
-CALL_SIZE_BYTES_MAX = 16 * 2**20
-DOCUMENT_SIZE_BYTES_MAX = 2**20
 NESTING_MAX = 64
 DOCUMENT_NESTING_MAX = 16
 ARRAY_LENGTH_MAX = 8192
 OBJECT_FIELDS_MAX = 1024
 
 
-class SizeLimits(NamedTuple):
-    """How large and deep a kind of value may be. Widths are the same for all kinds."""
+class Nesting(NamedTuple):
+    """How deep a kind of value may nest. Widths are the same for all kinds."""
 
     noun: str
-    size_bytes_max: int
     nesting_max: int
 
 
-VALUE_LIMITS = SizeLimits("Value", VALUE_SIZE_BYTES_MAX, NESTING_MAX)
-"""What any value anywhere has to keep."""
+VALUE_NESTING = Nesting("Value", NESTING_MAX)
+"""Of any value anywhere: arguments, results, data of errors."""
 
-CALL_LIMITS = SizeLimits("Value", CALL_SIZE_BYTES_MAX, NESTING_MAX)
-"""Arguments, and results."""
-
-DOCUMENT_LIMITS = SizeLimits("Document", DOCUMENT_SIZE_BYTES_MAX, DOCUMENT_NESTING_MAX)
-"""Documents as they are stored, system fields included."""
+DOCUMENT_NESTING = Nesting("Document", DOCUMENT_NESTING_MAX)
+"""Of documents as they are stored."""
 
 
 def value_size(value: object) -> int:
@@ -78,18 +75,18 @@ def value_size(value: object) -> int:
     raise BadValue("", f"{kind.__name__} is not a value")
 
 
-def check_size(value: object, limits: SizeLimits) -> None:
+def check_size(value: object, size_bytes_max: int) -> None:
     """
     Raises:
-        BadValue: The value is larger than its kind may be.
+        BadValue: The value is larger than that.
     """
     size_bytes = value_size(value)
-    if size_bytes > limits.size_bytes_max:
+    if size_bytes > size_bytes_max:
         # "Value" for documents, too: clients' tests look for these words.
-        raise BadValue("", f"Value is too large: {size_bytes:,} bytes, at most {limits.size_bytes_max:,}")
+        raise BadValue("", f"Value is too large: {size_bytes:,} bytes, at most {size_bytes_max:,}")
 
 
-def check_depth_and_width(value: object, limits: SizeLimits = VALUE_LIMITS) -> None:
+def check_depth_and_width(value: object, limits: Nesting = VALUE_NESTING) -> None:
     """
     Raises:
         BadValue: Something in the value nests too deep, or an array or object is too wide.
@@ -97,7 +94,7 @@ def check_depth_and_width(value: object, limits: SizeLimits = VALUE_LIMITS) -> N
     _check_container(value, limits, limits.nesting_max)
 
 
-def _check_container(value: object, limits: SizeLimits, room: int) -> None:
+def _check_container(value: object, limits: Nesting, room: int) -> None:
     if isinstance(value, (list, tuple)):
         check_array(value, limits, room)
         for index, item in enumerate(value):
@@ -109,7 +106,7 @@ def _check_container(value: object, limits: SizeLimits, room: int) -> None:
             _check_item(item, limits, room, path_step(name))
 
 
-def _check_item(item: object, limits: SizeLimits, room: int, step: str) -> None:
+def _check_item(item: object, limits: Nesting, room: int, step: str) -> None:
     if not isinstance(item, (list, tuple, dict, Struct)):
         return
     try:
@@ -118,7 +115,7 @@ def _check_item(item: object, limits: SizeLimits, room: int, step: str) -> None:
         raise error.inside(step) from None
 
 
-def check_array(items: Sequence[object], limits: SizeLimits, room: int) -> None:
+def check_array(items: Sequence[object], limits: Nesting, room: int) -> None:
     """One array where `room` more levels are allowed; what is inside is the caller's to check."""
     if not room:
         raise BadValue("", too_nested(limits))
@@ -126,7 +123,7 @@ def check_array(items: Sequence[object], limits: SizeLimits, room: int) -> None:
         raise BadValue("", f"Array length is too long: {len(items):,} elements, at most {ARRAY_LENGTH_MAX:,}")
 
 
-def check_object(fields: dict[str, Any], limits: SizeLimits, room: int) -> None:
+def check_object(fields: dict[str, Any], limits: Nesting, room: int) -> None:
     """One object where `room` more levels are allowed; what is inside is the caller's to check."""
     if not room:
         raise BadValue("", too_nested(limits))
@@ -134,7 +131,7 @@ def check_object(fields: dict[str, Any], limits: SizeLimits, room: int) -> None:
         raise BadValue("", f"Object has too many fields: {len(fields):,}, at most {OBJECT_FIELDS_MAX:,}")
 
 
-def too_nested(limits: SizeLimits) -> str:
+def too_nested(limits: Nesting) -> str:
     """The sentence about a value that nests too deep."""
     return f"{limits.noun} is too nested: at most {limits.nesting_max} arrays and objects may stand inside each other"
 

@@ -34,7 +34,7 @@ from msgspec import UNSET
 
 from joelclaw.errors import BadValue
 from joelclaw.values.int64 import Int64
-from joelclaw.values.limits import VALUE_LIMITS, check_array, check_object, too_nested
+from joelclaw.values.limits import VALUE_NESTING, check_array, check_object, too_nested
 from joelclaw.values.names import field_name_problem, path_step
 from joelclaw.values.special import (
     decode_special,
@@ -78,7 +78,7 @@ def from_json(obj: object, path: str = "") -> Value:
         BadValue: It is none: an unknown `$` form, a bad field name, too deep, too wide.
     """
     try:
-        return _from_json(obj, VALUE_LIMITS.nesting_max)
+        return _from_json(obj, VALUE_NESTING.nesting_max)
     except BadValue as error:
         raise error.inside(path) from None
 
@@ -97,7 +97,7 @@ def _from_json(obj: Any, room: int) -> Value:
 
 
 def _array_from_json(items: list[Any], room: int) -> list[Value]:
-    check_array(items, VALUE_LIMITS, room)
+    check_array(items, VALUE_NESTING, room)
     values: list[Value] = []
     try:
         for item in items:
@@ -112,7 +112,7 @@ def _object_from_json(fields: dict[str, Any], room: int) -> Value:
         [(name, payload)] = fields.items()
         if name[:1] == "$":
             return decode_special(name, payload)
-    check_object(fields, VALUE_LIMITS, room)
+    check_object(fields, VALUE_NESTING, room)
     values: dict[str, Value] = {}
     for name, item in fields.items():
         _check_field_name(name)
@@ -142,7 +142,7 @@ def _parsed(parse: Callable[[bytes | str], Any], raw: bytes | str) -> Any:
     try:
         return parse(raw)
     except RecursionError:
-        raise BadValue("", too_nested(VALUE_LIMITS)) from None
+        raise BadValue("", too_nested(VALUE_NESTING)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadValue("", f"the text is not JSON: {error}") from None
 
@@ -170,7 +170,7 @@ def to_json(value: object, path: str = "") -> Any:
         BadValue: Something in it has no wire form.
     """
     try:
-        return _to_json(value, VALUE_LIMITS.nesting_max, _WIRE)
+        return _to_json(value, VALUE_NESTING.nesting_max, _WIRE)
     except BadValue as error:
         raise error.inside(path) from None
 
@@ -182,7 +182,7 @@ def clean_json(value: object) -> bytes:
     An Int64 is a decimal string, bytes a base64 string, NaN and the infinities their names.
     Wire JSON without a `$` in it is clean already.
     """
-    return _write(_to_json(value, VALUE_LIMITS.nesting_max, _CLEAN))
+    return _write(_to_json(value, VALUE_NESTING.nesting_max, _CLEAN))
 
 
 def export_json(value: object) -> bytes:
@@ -192,7 +192,7 @@ def export_json(value: object) -> bytes:
     An Int64 is an integer literal, a float always has a point or an exponent; NaN, the
     infinities and bytes are `$` forms.
     """
-    return _write(_to_json(value, VALUE_LIMITS.nesting_max, _EXPORT))
+    return _write(_to_json(value, VALUE_NESTING.nesting_max, _EXPORT))
 
 
 class _Forms(NamedTuple):
@@ -241,7 +241,7 @@ def _to_json(value: Any, room: int, forms: _Forms) -> Any:
 
 
 def _array_to_json(items: Sequence[object], room: int, forms: _Forms) -> list[Any]:
-    check_array(items, VALUE_LIMITS, room)
+    check_array(items, VALUE_NESTING, room)
     out: list[Any] = []
     try:
         for item in items:
@@ -253,7 +253,7 @@ def _array_to_json(items: Sequence[object], room: int, forms: _Forms) -> list[An
 
 def _object_to_json(fields: Iterable[tuple[Any, object]], room: int, forms: _Forms) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    check_object(out, VALUE_LIMITS, room)  # Before what is inside: an object may hold itself.
+    check_object(out, VALUE_NESTING, room)  # Before what is inside: an object may hold itself.
     for name, item in fields:
         if item is UNSET:
             continue
@@ -262,7 +262,7 @@ def _object_to_json(fields: Iterable[tuple[Any, object]], room: int, forms: _For
             out[name] = _to_json(item, room - 1, forms)
         except BadValue as error:
             raise error.inside(path_step(name)) from None
-    check_object(out, VALUE_LIMITS, room)
+    check_object(out, VALUE_NESTING, room)
     return out
 
 

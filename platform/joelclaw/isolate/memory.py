@@ -37,3 +37,8 @@ class MemoryGauge:
         if self._statm >= 0:
             return int(os.pread(self._statm, 256, 0).split()[1]) * PAGE_BYTES
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def close(self) -> None:
+        if self._statm >= 0:
+            os.close(self._statm)
+            self._statm = -1

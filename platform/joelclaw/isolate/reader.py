@@ -8,13 +8,13 @@ snapshot at a time: a reader has one connection to the database.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from joelclaw.functions.calls import Call, Outcome
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.functions.running import run_query
-from joelclaw.isolate.framing import Link
 from joelclaw.isolate.hooks import ProcessHooks
 from joelclaw.isolate.memory import MemoryGauge
 from joelclaw.isolate.messages import (
@@ -23,11 +23,13 @@ from joelclaw.isolate.messages import (
     BatchDone,
     CallDone,
     CloseRound,
+    FromIsolate,
     Load,
     OpenRound,
     RoundClosed,
     RoundOpened,
     RunCalls,
+    ToIsolate,
 )
 from joelclaw.store.protocol import Snapshot
 from joelclaw.store.sqlite import SqliteStore, open_sqlite
@@ -37,44 +39,43 @@ BATCH_BUDGET_S: Final = 0.025
 
 
 class Reader:
-    """The loop of a reader."""
+    """Runs queries as messages ask for them. Answers go to `send`, each as soon as there is one."""
 
-    def __init__(self, link: Link, load: Load, app: LoadedApp) -> None:
-        self._link = link
+    def __init__(self, load: Load, app: LoadedApp, hooks: ProcessHooks, send: Callable[[FromIsolate], None]) -> None:
         self._load = load
         self._app = app
-        self._hooks = ProcessHooks(load)
+        self._hooks = hooks
+        self._send = send
         self._memory = MemoryGauge()
         self._store: SqliteStore | None = None
         self._snapshot: Snapshot | None = None
 
-    def serve(self) -> None:
-        """Answer messages until the gateway is gone."""
-        try:
-            while True:
-                self._answer()
-        finally:
-            if self._store is not None:
-                self._store.close()
-
-    def _answer(self) -> None:
-        match self._link.receive():
-            case RunCalls() as message:
-                self._run_calls(message)
+    def take(self, message: ToIsolate) -> None:
+        """Do what a message asks for."""
+        match message:
+            case RunCalls() as run_calls:
+                self._run_calls(run_calls)
             case OpenRound(round=number):
                 snapshot = self._open()
-                self._link.send(RoundOpened(round=number, ts=snapshot.timestamp))
+                self._send(RoundOpened(round=number, ts=snapshot.timestamp))
             case CloseRound(round=number):
                 self._close()
-                self._link.send(RoundClosed(round=number, memory_bytes=self._memory.resident_bytes()))
+                self._send(RoundClosed(round=number, memory_bytes=self._memory.resident_bytes()))
             case Batch() as batch:
                 self._run_batch(batch)
             case Adopt(layout=layout):
                 self._store = open_sqlite(self._load.store_url, self._load.durability, read_only=True)
                 self._store.interruptible(self._hooks.timer.expired)
                 self._app.adopt(layout)
-            case message:
+            case _:
                 raise TypeError(f"a reader was sent {type(message).__name__}")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._memory.close()
+        self._close()
+        if self._store is not None:
+            self._store.close()
 
     def _open(self) -> Snapshot:
         assert self._store is not None, "the layout comes first"
@@ -99,14 +100,14 @@ class Reader:
         ts = snapshot.timestamp
         self._close()
         memory_bytes = self._memory.resident_bytes()
-        self._link.send(BatchDone(batch=batch.batch, ts=ts, outcomes=outcomes, memory_bytes=memory_bytes))
+        self._send(BatchDone(batch=batch.batch, ts=ts, outcomes=outcomes, memory_bytes=memory_bytes))
 
     def _run_calls(self, message: RunCalls) -> None:
         snapshot = self._snapshot
         assert snapshot is not None, "open a round first"
         with self._hooks.batch():
             for call in message.calls:
-                self._link.send(CallDone(round=message.round, outcome=self._run(snapshot, call)))
+                self._send(CallDone(round=message.round, outcome=self._run(snapshot, call)))
 
     def _run(self, snapshot: Snapshot, call: Call) -> Outcome:
         return self._hooks.run(partial(run_query, self._app, snapshot, call, self._hooks))

@@ -19,17 +19,16 @@ saw.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from joelclaw.clock import SystemClock
 from joelclaw.errors import AppRefused, DocumentRefused, IndexNotUnique, OutcomeUnknown, PlatformError
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.functions.running import run_mutation
-from joelclaw.isolate.framing import Link
 from joelclaw.isolate.hooks import ProcessHooks
 from joelclaw.isolate.memory import MemoryGauge
 from joelclaw.isolate.messages import (
@@ -37,10 +36,12 @@ from joelclaw.isolate.messages import (
     BatchDone,
     Checkpoint,
     Checkpointed,
+    FromIsolate,
     Load,
     LoadFailed,
     Prepare,
     Prepared,
+    ToIsolate,
     UnsentReply,
 )
 from joelclaw.schema.layout import IndexKey, TableLayout
@@ -68,41 +69,39 @@ class _Identified(msgspec.Struct):
 
 
 class Writer:
-    """The loop of the writer."""
+    """Runs mutations as messages ask for them. Answers go to `send`."""
 
-    def __init__(self, link: Link, load: Load, app: LoadedApp) -> None:
-        self._link = link
+    def __init__(self, load: Load, app: LoadedApp, hooks: ProcessHooks, send: Callable[[FromIsolate], None]) -> None:
         self._load = load
         self._app = app
-        self._clock = SystemClock()
-        self._hooks = ProcessHooks(load, self._clock)
+        self._hooks = hooks
+        self._clock = hooks.wall_clock
+        self._send = send
         self._memory = MemoryGauge()
         self._open_store: SqliteStore | None = None
 
-    def serve(self) -> None:
-        """Answer messages until the gateway is gone."""
-        try:
-            while True:
-                self._answer()
-        finally:
-            if self._open_store is not None:
-                self._open_store.close()
+    def take(self, message: ToIsolate) -> None:
+        """Do what a message asks for."""
+        match message:
+            case Batch() as batch:
+                self._send(self._run_batch(batch))
+            case Prepare():
+                self._send(self._prepare())
+            case Checkpoint():
+                self._send(Checkpointed(log_bytes=self._store.checkpoint()))
+            case _:
+                raise TypeError(f"a writer was sent {type(message).__name__}")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._memory.close()
+        if self._open_store is not None:
+            self._open_store.close()
 
     @property
     def _store(self) -> SqliteStore:
         assert self._open_store is not None, "prepare the database first"
         return self._open_store
-
-    def _answer(self) -> None:
-        match self._link.receive():
-            case Batch() as batch:
-                self._link.send(self._run_batch(batch))
-            case Prepare():
-                self._link.send(self._prepare())
-            case Checkpoint():
-                self._link.send(Checkpointed(log_bytes=self._store.checkpoint()))
-            case message:
-                raise TypeError(f"a writer was sent {type(message).__name__}")
 
     # -- the schema
 

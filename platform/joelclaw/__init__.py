@@ -12,6 +12,9 @@ from joelclaw.functions.calls import Identity
 from joelclaw.functions.contexts import ActionCtx, MutationCtx, QueryCtx
 from joelclaw.functions.db import Reader, Writer
 from joelclaw.functions.decorators import Action, Mutation, Query, action, mutation, query
+from joelclaw.functions.http import Request, Response
+from joelclaw.functions.http_actions import HttpAction, http_action
+from joelclaw.functions.retries import Retry
 from joelclaw.functions.rows import Rows, Scan
 from joelclaw.functions.rules import anyone, role, signed_in
 from joelclaw.schema.bounds import between, gt, gte, lt, lte
@@ -29,6 +32,7 @@ __all__ = [
     "ActionCtx",
     "AppError",
     "Arg",
+    "HttpAction",
     "Id",
     "Identity",
     "Index",
@@ -42,6 +46,9 @@ __all__ = [
     "Query",
     "QueryCtx",
     "Reader",
+    "Retry",
+    "Request",
+    "Response",
     "Rows",
     "Scan",
     "ScheduledJob",
@@ -55,6 +62,7 @@ __all__ = [
     "field",
     "gt",
     "gte",
+    "http_action",
     "index",
     "lt",
     "lte",

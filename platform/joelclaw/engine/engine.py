@@ -22,6 +22,7 @@ from joelclaw.clock import Clock, SystemClock
 from joelclaw.engine.access import refusal
 from joelclaw.engine.actor_lane import ActorLane
 from joelclaw.engine.asker import ADMIN, Asker, asker_of
+from joelclaw.engine.exchange import Exchange
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.isolates import Isolate, StartIsolate
 from joelclaw.engine.reactor import Reactor, Resolved
@@ -31,18 +32,18 @@ from joelclaw.engine.results import QueryKey, Result
 from joelclaw.engine.roles import Roles
 from joelclaw.engine.spares import Spares
 from joelclaw.engine.subscribers import Subscriber
+from joelclaw.engine.variables import Variables
 from joelclaw.engine.writer_lane import Mutation, WriterLane
+from joelclaw.errors import TokenRefused
 from joelclaw.functions.calls import INFINITY, Call, Failure, Outcome
-from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest, OwnRule
-from joelclaw.isolate.messages import BatchDone, Load, Prepared, Role
+from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest, OwnRule, RouteSpec
+from joelclaw.isolate.messages import BatchDone, HttpRequest, Load, Prepared, Role
 
 KILL_GRACE_S = 1.0
 """An isolate that is this much over its own limit does not heed it: it is killed."""
 
 WRITE_AHEAD_LOG_BYTES_MAX = 64 * 1024 * 1024
 """Beyond this, readers pause for a moment so that the log can be emptied."""
-
-DRAIN_S = 5.0
 
 log = structlog.get_logger("joelclaw.engine")
 
@@ -55,6 +56,9 @@ class EngineLimits:
     isolate_memory_bytes: int = 512 * 1024 * 1024
     cache_bytes: int = 64 * 1024 * 1024
     readers: int = 1
+    actions: int = 1_000
+    actions_waiting: int = 10_000
+    action_drain_s: float = 5.0
 
 
 @dataclass
@@ -109,7 +113,13 @@ class Engine:
             memory_bytes_max=self.limits.isolate_memory_bytes,
             respawn=lambda: self._current.spawn("reader"),
         )
-        self._actors = ActorLane(run_call=self._run_for_action, respawn=lambda: self._current.spawn("actor"))
+        self._actors = ActorLane(
+            run_call=self._run_for_action,
+            variables=Variables(self),
+            respawn=lambda: self._current.spawn("actor"),
+            actions_max=self.limits.actions,
+            waiting_max=self.limits.actions_waiting,
+        )
         self._writer.on_batch = self._after_batch
         self._spares = Spares(spares, start)
         self._deploying = asyncio.Lock()
@@ -127,6 +137,7 @@ class Engine:
         self._writer.kill_after_s = self._readers.kill_after_s = limits.transaction_wall_s + KILL_GRACE_S
         self._writer.memory_bytes_max = self._readers.memory_bytes_max = limits.isolate_memory_bytes
         self.reactor.cache.bytes_max = limits.cache_bytes
+        self._actors.actions_max, self._actors.waiting_max = limits.actions, limits.actions_waiting
 
     # -- releases
 
@@ -241,9 +252,13 @@ class Engine:
                 raise
             await writer.close()
 
+    async def drain(self) -> None:
+        """Begin no actions any more, and wait for those that run; at their time's end they are cancelled."""
+        await self._actors.drain(self.limits.action_drain_s)
+
     async def close(self) -> None:
         """Finish what runs, then end all isolates."""
-        await self._actors.drain(DRAIN_S)
+        await self.drain()
         if self._alarm is not None:
             self._alarm.cancel()
         if self._checkpoint is not None:
@@ -300,10 +315,25 @@ class Engine:
             return result, self.reactor.published
         return await self._readers.submit(key, asker.identity, asker.key, request_id)
 
-    async def mutate(self, path: str, args: bytes, asker: Asker, *, request_id: str = "", call_id: str = "") -> Outcome:
-        """Run a mutation; with a call id, once however often it is asked for."""
+    async def mutate(
+        self,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        *,
+        request_id: str = "",
+        call_id: str = "",
+        job: str | None = None,
+        depth: int = 0,
+    ) -> Outcome:
+        """
+        Run a mutation; with a call id, once however often it is asked for.
+
+        `job` is the scheduled job that it works for, `depth` how many actions have called each other up to here.
+        """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Mutation(self._call(path, args, asker, request_id, call_id), future=future))
+        call = self._call(path, args, asker, request_id, call_id, job, depth)
+        self._writer.submit(Mutation(call, future=future))
         # The caller may leave: the mutation runs all the same, and nobody else waits for this future.
         return await future
 
@@ -322,11 +352,36 @@ class Engine:
         call = self._call(path, args, asker, request_id, call_id)
         self._writer.submit(Mutation(call, subscriber=subscriber, respond=respond))
 
-    async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome:
-        """Run an action to its end."""
-        return await self._actors.submit(self._call(path, args, asker, request_id, ""))
+    def serve(
+        self,
+        route: RouteSpec,
+        request: HttpRequest,
+        asker: Asker,
+        *,
+        request_id: str = "",
+        token_refused: TokenRefused | None = None,
+    ) -> Exchange:
+        """Have an HTTP action answer a request."""
+        exchange = Exchange(request, token_refused)
+        self._actors.serve(self._call(route.name, b"{}", asker, request_id, ""), exchange)
+        return exchange
 
-    def _call(self, path: str, args: bytes, asker: Asker, request_id: str, call_id: str) -> Call:
+    async def act(
+        self, path: str, args: bytes, asker: Asker, *, request_id: str = "", job: str | None = None, depth: int = 0
+    ) -> Outcome:
+        """Run an action to its end. `job` and `depth` are those of `mutate`."""
+        return await self._actors.submit(self._call(path, args, asker, request_id, "", job, depth))
+
+    def _call(
+        self,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        request_id: str,
+        call_id: str,
+        job: str | None = None,
+        depth: int = 0,
+    ) -> Call:
         return Call(
             path=path,
             args=args,
@@ -334,6 +389,8 @@ class Engine:
             privileged=asker.admin,
             request_id=request_id,
             call_id=call_id,
+            job=job,
+            depth=depth,
         )
 
     async def _run_for_action(self, kind: str, call: Call) -> Outcome:
@@ -344,9 +401,13 @@ class Engine:
             failure = self.refusal(call.path, kind, ADMIN, internal=True)  # type: ignore[arg-type]
             return Outcome(failure=failure)
         if kind == "mutation":
-            return await self.mutate(call.path, call.args, asker, request_id=call.request_id)
+            return await self.mutate(
+                call.path, call.args, asker, request_id=call.request_id, job=call.job, depth=call.depth
+            )
         if kind == "action":
-            return await self.act(call.path, call.args, asker, request_id=call.request_id)
+            return await self.act(
+                call.path, call.args, asker, request_id=call.request_id, job=call.job, depth=call.depth
+            )
         result, _ = await self.query(call.path, call.args, asker, request_id=call.request_id)
         return Outcome(value=result.value, failure=result.failure, log_lines=result.log_lines)
 

@@ -20,9 +20,12 @@ from joelclaw.functions.failures import Told, failure_of
 from joelclaw.functions.hooks import Hooks
 from joelclaw.functions.http import Request, Response
 from joelclaw.functions.run import too_deep
+from joelclaw.functions.scheduling import AsyncScheduler
+from joelclaw.functions.storage import AsyncStorage
 from joelclaw.values import wire
 
 if TYPE_CHECKING:
+    from joelclaw.files.protocol import FileStore
     from joelclaw.functions.decorators import Function
     from joelclaw.schema.tables import Table
 
@@ -95,6 +98,16 @@ class _Action:
         self.auth = AsyncAuth(call.identity, self._find_user, token_refused)
         self.env = hooks.env
         self.clock = hooks.clock
+        self.scheduler = AsyncScheduler(app, self.ask_system, hooks.clock)
+
+    @property
+    def storage(self) -> AsyncStorage:
+        return AsyncStorage(self)
+
+    @property
+    def files(self) -> "FileStore":
+        """Where bytes of files are kept."""
+        return self._app.places.files
 
     async def consult(self, function: LoadedFunction) -> None:
         """Ask an own rule, which reads the database, in a query. A refusal reads like an unknown function."""

@@ -22,6 +22,7 @@ from joelclaw.errors import (
 )
 from joelclaw.functions.calls import SYSTEM_PREFIX, Call
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
+from joelclaw.functions.storage import Places
 from joelclaw.limits import MIB, WARNING_SHARE, Limits, setting
 from joelclaw.schema.indexes import Index
 from joelclaw.schema.layout import Layout, TableLayout
@@ -31,6 +32,7 @@ from joelclaw.values.limits import raw_is_small, value_size
 
 if TYPE_CHECKING:
     from joelclaw.functions.decorators import Function
+    from joelclaw.functions.http_actions import Handler
 
 D = TypeVar("D", bound=Table)
 
@@ -226,6 +228,8 @@ class LoadedApp:
         tables: Sequence[TableInfo[Any]],
         numbers: dict[str, int],
         limits: Limits,
+        *,
+        handlers: "Mapping[str, Handler] | None" = None,
     ) -> None:
         self.limits = limits
         self.root = root
@@ -234,8 +238,14 @@ class LoadedApp:
         self.manifest = manifest
         self.functions = {function.path: function for function in functions.values()}
         self.tables = {table.name: table for table in tables}
+        self.handlers = dict(handlers or {})
+        """What answers HTTP requests, by the route's name: `GET /profile/*`."""
+
         self.secret = b""
         """What cursors are sealed with; the database keeps it."""
+
+        self.places = Places()
+        """Where the deployment is reached and keeps files; its process says so."""
 
         self.by_number: dict[int, OpenTable] = {}
         self._numbers = numbers
@@ -279,6 +289,21 @@ class LoadedApp:
             raise FunctionNotFound(call.path, call.privileged)
         if function.kind != kind:
             raise WrongKind(call.path, kind, function.kind)
+        return function
+
+    def schedulable(self, decorated: "Function") -> LoadedFunction:
+        """What a decorated function was loaded as, for a job."""
+        function = self._by_decorated.get(decorated)
+        if function is None or function.path.startswith(SYSTEM_PREFIX):
+            raise Misuse(
+                f"Attempted to schedule {decorated!r:.120}, which is no function of the app; give the function itself, "
+                f"decorated with @mutation or @action, from a file whose name does not begin with '_'"
+            )
+        if function.kind == "query":
+            raise Misuse(
+                f"Attempted to schedule {function.spec.python_path}, which is a query; "
+                f"nobody would see its result: schedule a mutation or an action"
+            )
         return function
 
     def function_of(self, decorated: "Function", kind: FunctionKind, *, for_system: bool = False) -> LoadedFunction:

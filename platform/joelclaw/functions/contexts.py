@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, 
 from joelclaw.functions import nested
 from joelclaw.functions.auth import AsyncAuth, Auth
 from joelclaw.functions.db import Reader, Writer
+from joelclaw.functions.environment import Environment
 from joelclaw.functions.run import SEED_BYTES, Run
+from joelclaw.functions.scheduling import AsyncScheduler, Scheduler
+from joelclaw.functions.storage import AsyncStorage, Storage, WritableStorage
 from joelclaw.values.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -34,12 +37,13 @@ Duration: TypeAlias = timedelta | str
 class QueryCtx:
     """What a query sees: one snapshot of the database, who asks, and the time, which stands still."""
 
-    __slots__ = ("_auth", "_db", "_run")
+    __slots__ = ("_auth", "_db", "_env", "_run")
 
     def __init__(self, run: Run, path: str) -> None:
         self._run = run
         self._db = Reader(run, path)
         self._auth: Auth | None = None
+        self._env: Environment | None = None
 
     @property
     def db(self) -> Reader:
@@ -55,8 +59,19 @@ class QueryCtx:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What `[env]` in `joelclaw.toml` declares."""
-        return MappingProxyType(self._run.hooks.env)
+        """
+        Environment variables: those set at run time, over what `[env]` in `joelclaw.toml` declares.
+
+        A query is run again when one that it looked at changes.
+        """
+        if self._env is None:
+            self._env = Environment(self._run.hooks.env, self._call_system)
+        return self._env
+
+    @property
+    def storage(self) -> Storage:
+        """Stored files."""
+        return Storage(self._call_system)
 
     @property
     def random(self) -> Random:
@@ -86,7 +101,7 @@ class QueryCtx:
         """Has less than `duration` passed since this instant? Refreshed when it has."""
         return not self._run.passes(at + parse_duration(duration))
 
-    def _call_system(self, path: str, **keywords: Any) -> Any:
+    def _call_system(self, path: str, /, **keywords: Any) -> Any:
         """Run a system function here, with its rights: what the platform's own parts of a context are made of."""
         return nested.call_system(self._run, type(self)(self._run, path), path, **keywords)
 
@@ -107,12 +122,22 @@ class MutationCtx(QueryCtx):
     def __init__(self, run: Run, path: str) -> None:
         self._run = run
         self._db = Writer(run, path)
-        self._auth = None
+        self._auth = self._env = None
 
     @property
     def db(self) -> Writer:
         """The database."""
         return self._db
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """Has functions run later."""
+        return Scheduler(self._run, self._call_system)
+
+    @property
+    def storage(self) -> WritableStorage:
+        """Stored files."""
+        return WritableStorage(self._call_system)
 
     def run_mutation(self, fn: "Mutation[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """
@@ -137,6 +162,12 @@ class ActionHost(Protocol):
 
     @property
     def env(self) -> Mapping[str, str]: ...
+
+    @property
+    def storage(self) -> AsyncStorage: ...
+
+    @property
+    def scheduler(self) -> AsyncScheduler: ...
 
     def clock(self) -> float:
         """Milliseconds since the epoch."""
@@ -166,8 +197,18 @@ class ActionCtx:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What `[env]` in `joelclaw.toml` declares."""
+        """Environment variables, as they were when this action began."""
         return MappingProxyType(self._host.env)
+
+    @property
+    def scheduler(self) -> AsyncScheduler:
+        """Has functions run later."""
+        return self._host.scheduler
+
+    @property
+    def storage(self) -> AsyncStorage:
+        """Stored files, and their bytes."""
+        return self._host.storage
 
     def now(self) -> Millis:
         """The time."""

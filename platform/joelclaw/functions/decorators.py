@@ -9,12 +9,13 @@ same transaction and without a check of arguments. `ctx.run_query` and its like 
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 from msgspec import Struct, UnsetType
 
 from joelclaw.functions.contexts import ActionCtx, MutationCtx, QueryCtx
+from joelclaw.functions.retries import Retry
 from joelclaw.functions.rules import Rule
 
 P = ParamSpec("P")
@@ -30,6 +31,9 @@ class Function:
     """What the three kinds have in common: the author's function, and what was declared about it."""
 
     kind: ClassVar[Literal["query", "mutation", "action"]]
+
+    retry: Retry | None = None
+    """Of actions that have been declared with it."""
 
     def __init__(self, fn: Callable[..., Any], allow: "Rule | None", name: str | None) -> None:
         update_wrapper(cast(Callable[..., Any], self), fn)
@@ -65,6 +69,12 @@ class Action(Function, Generic[P, R_co]):
     """Talks to the world, and to the database through queries and mutations."""
 
     kind: ClassVar[Literal["action"]] = "action"
+
+    def __init__(
+        self, fn: Callable[..., Any], allow: "Rule | None", name: str | None, retry: Retry | None = None
+    ) -> None:
+        super().__init__(fn, allow, name)
+        self.retry = retry
 
     def __call__(self, ctx: ActionCtx, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         coroutine: Coroutine[Any, Any, R_co] = self.fn(ctx, *args, **kwargs)
@@ -113,10 +123,21 @@ def mutation(fn: Callable[..., Any] | None = None, /, *, allow: "Rule | None" = 
 @overload
 def action(fn: Callable[Concatenate[ActionCtx, P], Coroutine[Any, Any, W]], /) -> Action[P, W]: ...
 @overload
-def action(*, allow: "Rule | None" = None, name: str | None = None) -> _Action: ...
-def action(fn: Callable[..., Any] | None = None, /, *, allow: "Rule | None" = None, name: str | None = None) -> Any:
-    """Make an action of an `async def`. `allow` and `name` are those of `query`."""
-    return _made(Action, fn, allow, name)
+def action(*, allow: "Rule | None" = None, name: str | None = None, retry: Retry | None = None) -> _Action: ...
+def action(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    allow: "Rule | None" = None,
+    name: str | None = None,
+    retry: Retry | None = None,
+) -> Any:
+    """
+    Make an action of an `async def`. `allow` and `name` are those of `query`.
+
+    `retry` says that a scheduled run, or a cron's, may be tried again when it fails or is cut off by a crash.
+    """
+    return _made(partial(Action, retry=retry), fn, allow, name)
 
 
 def _made(kind: Callable[..., Any], fn: Callable[..., Any] | None, allow: "Rule | None", name: str | None) -> Any:

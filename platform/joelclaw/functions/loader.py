@@ -24,10 +24,12 @@ from joelclaw.functions import importing
 from joelclaw.functions.app import LoadedApp, LoadedFunction
 from joelclaw.functions.calls import SYSTEM_PREFIX
 from joelclaw.functions.decorators import Function
+from joelclaw.functions.http_actions import Handler, HttpAction
 from joelclaw.functions.keywords import KeywordCheck
 from joelclaw.functions.manifest import Manifest, Place, Problem
+from joelclaw.functions.routes import RouteReader
 from joelclaw.functions.signatures import SignatureReader, Source
-from joelclaw.limits import DEFAULT_LIMITS, Limits
+from joelclaw.limits import DEFAULT_LIMITS, MIB, Limits
 from joelclaw.schema.checks import check_classes
 from joelclaw.schema.hints import Scope
 from joelclaw.schema.naming import choose_wire_names, naming_of
@@ -37,7 +39,10 @@ from joelclaw.values.names import identifier_problem
 
 __all__ = ["SYSTEM_MODULES", "LoadedApp", "load_app"]
 
-SYSTEM_MODULES: Final = ("admin_keys", "rules", "tables", "users")
+SYSTEM_DOCUMENT_BYTES: Final = 16 * MIB
+"""How large the platform's own documents may be: a job has the arguments of a call in it."""
+
+SYSTEM_MODULES: Final = ("admin_keys", "env", "expiry", "files", "jobs", "rules", "tables", "users")
 """Modules of `joelclaw.system`. By name: they are written with what is below them, and this is, too."""
 
 
@@ -92,6 +97,8 @@ class _Loader:
         self._numbers: dict[str, int] = {}
         self._functions: dict[Function, LoadedFunction] = {}
         self._places: dict[str, tuple[str, Place]] = {}
+        self._routes = RouteReader()
+        self._handlers: dict[str, Handler] = {}
 
     def load(self) -> LoadedApp:
         choose_wire_names(self._wire_names)
@@ -103,6 +110,7 @@ class _Loader:
         for file, module in modules:
             if module is not None:
                 self._read_module(file, module, tables)
+        self._problems += self._routes.problems
         system_tables = self._load_system()
         if self._problems:
             raise AppRefused(sorted(dict.fromkeys(map(self._relative, self._problems))))
@@ -111,9 +119,14 @@ class _Loader:
         for info in infos:
             info.spec = replace(info.spec, place=self._relative_place(info.spec.place))
         manifest = Manifest(
-            tables=tuple(info.spec for info in infos), functions=tuple(specs), wire_names=self._wire_names
+            tables=tuple(info.spec for info in infos),
+            functions=tuple(specs),
+            routes=tuple(self._routes.sorted()),
+            wire_names=self._wire_names,
         )
-        return LoadedApp(self._root, manifest, self._functions, infos, self._numbers, self._limits)
+        return LoadedApp(
+            self._root, manifest, self._functions, infos, self._numbers, self._limits, handlers=self._handlers
+        )
 
     # -- files
 
@@ -217,7 +230,14 @@ class _Loader:
             return
         naming = naming_of(module.__name__)
         wire_module = "/".join(naming(name) for name in file.names)
-        self._read_functions(module, wire_module, ".".join(file.names), Source(file.path, file.tree))
+        python_module, source = ".".join(file.names), Source(file.path, file.tree)
+        self._read_functions(module, wire_module, python_module, source)
+        self._read_routes(module, python_module, source)
+
+    def _read_routes(self, module: ModuleType, python_module: str, source: Source) -> None:
+        for name, action in _http_actions_of(module):
+            for route in self._routes.read(action, f"{python_module}.{name}", source.place_of(action.fn)):
+                self._handlers[route.name] = action.fn
 
     def _read_functions(self, module: ModuleType, wire_module: str, python_module: str, source: Source) -> None:
         naming = naming_of(module.__name__)
@@ -265,11 +285,12 @@ class _Loader:
             module = importlib.import_module(f"joelclaw.system.{name}")
             assert module.__file__ is not None
             with open(module.__file__, "rb") as file:
-                source = Source(f"joelclaw/system/{name}.py", ast.parse(file.read()))
-            wire_module = SYSTEM_PREFIX + naming_of(module.__name__)(name)
+                source = Source(f"joelclaw/system/{name.replace('.', '/')}.py", ast.parse(file.read()))
+            naming = naming_of(module.__name__)
+            wire_module = SYSTEM_PREFIX + "/".join(naming(step) for step in name.split("."))
             self._read_functions(module, wire_module, module.__name__, source)
             own = [cls for cls in vars(module).values() if _is_table_of(cls, module)]
-            tables += [table_info(cls, self._numbers) for cls in own]
+            tables += [table_info(cls, self._numbers, SYSTEM_DOCUMENT_BYTES) for cls in own]
         return tables
 
     # -- problems
@@ -298,6 +319,15 @@ def _functions_of(module: ModuleType) -> list[tuple[str, Function]]:
             known = found.get(id(value))
             if known is None or name == getattr(value.fn, "__name__", ""):
                 found[id(value)] = (name, value)
+    return list(found.values())
+
+
+def _http_actions_of(module: ModuleType) -> list[tuple[str, HttpAction]]:
+    found = {
+        id(value): (name, value)
+        for name, value in vars(module).items()
+        if isinstance(value, HttpAction) and getattr(value.fn, "__module__", None) == module.__name__
+    }
     return list(found.values())
 
 

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from joelclaw.functions.retries import RetrySpec
 from joelclaw.schema.problems import Place, Problem
 from joelclaw.schema.specs import IndexSpec, TableSpec
 from joelclaw.schema.validators import ObjectType, Validator
@@ -25,6 +26,8 @@ __all__ = [
     "OwnRule",
     "Place",
     "Problem",
+    "RetrySpec",
+    "RouteSpec",
     "SignedIn",
     "TableSpec",
 ]
@@ -77,8 +80,28 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     returns: Validator | None = None
     """None: no annotation, any wire value."""
 
+    retry: RetrySpec | None = None
+    """Of actions: how often and when a job that runs it is tried again."""
+
     doc: str = ""
     place: Place
+
+
+class RouteSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that an HTTP action answers."""
+
+    method: str
+    path: str
+    is_prefix: bool = False
+    """Answers every path that begins with `path`, which ends with a slash; otherwise only `path`."""
+
+    python_path: str
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs and errors: `GET /profile/*`."""
+        return f"{self.method} {self.path}{'*' if self.is_prefix else ''}"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +109,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     tables: tuple[TableSpec, ...] = ()
     functions: tuple[FunctionSpec, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()
     wire_names: Literal["camel", "as_written"] = "camel"
 
     def find_function(self, path: str) -> FunctionSpec | None:

@@ -45,19 +45,19 @@ def call_undoable(
     """Like `call`, and undo what was written if it fails."""
     txn = run.txn
     assert txn is not None, "only a mutation's context offers this"
-    written = run.documents_written, run.bytes_written
+    done = run.documents_written, run.bytes_written, run.scheduled, run.scheduled_bytes
     savepoint = txn.savepoint()
     try:
         result = call(run, function, ctx, args, kwargs)
     except BaseException:
         txn.rollback_to(savepoint)
-        run.documents_written, run.bytes_written = written
+        run.documents_written, run.bytes_written, run.scheduled, run.scheduled_bytes = done
         raise
     txn.release(savepoint)
     return result
 
 
-def call_system(run: Run, ctx: "QueryCtx", path: str, **keywords: Any) -> Any:
+def call_system(run: Run, ctx: "QueryCtx", path: str, /, **keywords: Any) -> Any:
     """
     Run one of the platform's own functions as part of a run: what `ctx.scheduler` and its like are made of.
 

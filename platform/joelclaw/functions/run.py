@@ -10,6 +10,8 @@ writer nobody's.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
@@ -29,6 +31,7 @@ _INDEX_ADVICE: Final = (
     "Consider using smaller limits in your queries, paginating your queries, or using indexed queries"
 )
 _SPLIT_ADVICE: Final = "Consider splitting the work into several calls, each with a part of it"
+_SCHEDULE_ADVICE: Final = "Consider scheduling one function that goes through the work and schedules itself again"
 _RANGE_ADVICE: Final = "Consider reading ranges of an index instead of single documents"
 
 _log = logging.getLogger("joelclaw.functions")
@@ -68,6 +71,10 @@ BYTES_READ: Final = Measure("bytes read", "bytes_read", _INDEX_ADVICE, " bytes")
 RANGES_READ: Final = Measure("reads", "ranges_read", _RANGE_ADVICE)
 DOCUMENTS_WRITTEN: Final = Measure("writes", "documents_written", _SPLIT_ADVICE)
 BYTES_WRITTEN: Final = Measure("bytes written", "bytes_written", _SPLIT_ADVICE, " bytes")
+SCHEDULED: Final = Measure("functions scheduled", "scheduled_per_mutation", _SCHEDULE_ADVICE)
+SCHEDULED_BYTES: Final = Measure(
+    "bytes of arguments of scheduled functions", "scheduled_args_bytes", _SCHEDULE_ADVICE, " bytes"
+)
 
 
 def too_deep(kind: str, limit: int) -> str:
@@ -101,6 +108,8 @@ class Run:
         "random",
         "ranges_read",
         "reads",
+        "scheduled",
+        "scheduled_bytes",
         "snapshot",
         "timed",
         "txn",
@@ -120,6 +129,7 @@ class Run:
 
         self.documents_read = self.bytes_read = self.ranges_read = 0
         self.documents_written = self.bytes_written = 0
+        self.scheduled = self.scheduled_bytes = 0
         self.expires = INFINITY
         self.timed = False
         self.personal = False
@@ -190,6 +200,37 @@ class Run:
         if self.bytes_written > limits.bytes_written:
             self.exceed(BYTES_WRITTEN.excess(limits.bytes_written))
 
+    def count_scheduled(self, args_bytes: int) -> None:
+        """Count a function that is about to be scheduled with arguments of this size."""
+        self.scheduled += 1
+        self.scheduled_bytes += args_bytes
+        limits = self.limits
+        if self.scheduled > limits.scheduled_per_mutation:
+            self.exceed(
+                f"Too many functions scheduled by this mutation (limit: {limits.scheduled_per_mutation}). "
+                f"{_SCHEDULE_ADVICE}, or {setting('scheduled_per_mutation')}."
+            )
+        if self.scheduled_bytes > limits.scheduled_args_bytes:
+            self.exceed(
+                f"Too large total size of the arguments of scheduled functions from this mutation "
+                f"(actual: {self.scheduled_bytes} bytes, limit: {limits.scheduled_args_bytes} bytes). "
+                f"{_SCHEDULE_ADVICE}, or {setting('scheduled_args_bytes')}."
+            )
+
+    @contextmanager
+    def for_platform(self) -> Iterator[None]:
+        """What the platform reads and writes inside, on behalf of a function, is not that function's to answer for."""
+        kept = self.limits, self.documents_read, self.bytes_read, self.ranges_read
+        written = self.documents_written, self.bytes_written
+        self.limits = DEFAULT_LIMITS
+        self.documents_read = self.bytes_read = self.ranges_read = 0
+        self.documents_written = self.bytes_written = 0
+        try:
+            yield
+        finally:
+            self.limits, self.documents_read, self.bytes_read, self.ranges_read = kept
+            self.documents_written, self.bytes_written = written
+
     # -- time
 
     def look_at_clock(self) -> float:
@@ -224,3 +265,7 @@ class Run:
             DOCUMENTS_WRITTEN.warn(self.documents_written, limits.documents_written)
         if self.bytes_written > limits.bytes_written * WARNING_SHARE:
             BYTES_WRITTEN.warn(self.bytes_written, limits.bytes_written)
+        if self.scheduled > limits.scheduled_per_mutation * WARNING_SHARE:
+            SCHEDULED.warn(self.scheduled, limits.scheduled_per_mutation)
+        if self.scheduled_bytes > limits.scheduled_args_bytes * WARNING_SHARE:
+            SCHEDULED_BYTES.warn(self.scheduled_bytes, limits.scheduled_args_bytes)

@@ -29,6 +29,7 @@ from joelclaw.functions.manifest import (
     Problem,
     SignedIn,
 )
+from joelclaw.functions.retries import Retry, RetrySpec, retry_spec
 from joelclaw.functions.rules import RoleRule, anyone, role, signed_in
 from joelclaw.limits import Limits
 from joelclaw.schema.hints import Scope
@@ -116,6 +117,7 @@ class SignatureReader:
             self._report("has both named parameters and **kwargs", "name all arguments, or take all as they come")
         result = self._result(fn)
         allow, rule = self._allow()
+        retry = self._retry()
         if self.problems or result is None:
             return None
         arguments = self._arguments()
@@ -128,6 +130,7 @@ class SignatureReader:
             args=args,
             any_args=self._any_args,
             returns=None if _lacks_result(fn) else result.validator,
+            retry=retry,
             doc=inspect.getdoc(fn) or "",
             place=self._source.place_of(fn),
         )
@@ -164,6 +167,19 @@ class SignatureReader:
             article = "an" if self._function.kind == "action" else "a"
             reason = f"{article} {self._function.kind} is handed another context"
             self._report_parameter(first[0].name, reason, f"write ctx: {contexts[0].__name__}")
+
+    def _retry(self) -> RetrySpec | None:
+        retry = self._function.retry
+        if retry is None:
+            return None
+        if not isinstance(retry, Retry):
+            self._report(f"has retry={retry!r:.80}", 'write retry=Retry(attempts=3, backoff="1s")')
+            return None
+        try:
+            return retry_spec(retry)
+        except ValueError as error:
+            self._report(f"cannot be tried again: {error}", 'write retry=Retry(attempts=3, backoff="1s")')
+            return None
 
     # -- parameters
 

@@ -13,28 +13,29 @@ the sizes of documents.
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, dataclass_transform
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from joelclaw.errors import BadValue, DocumentRefused, Misuse, ValueRefused
 from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.schema.bounds import Bound, Bounds, bounds_of
+from joelclaw.schema.finding import AnyFinder, SearchFinder, VectorFinder
 from joelclaw.schema.hints import SYSTEM_FIELDS, object_kind, table_kind
-from joelclaw.schema.keys import FieldPlan, could_be, creation_time_plan, field_plan
+from joelclaw.schema.keys import FieldPlan, could_be, creation_time_plan, defaults_text, field_plan
 from joelclaw.schema.kinds import TableNumbers
-from joelclaw.schema.layout import IndexKey, IndexLayout, TableLayout
+from joelclaw.schema.layout import DocumentKey, IndexKey, IndexLayout, TableLayout
 from joelclaw.schema.marks import Id
 from joelclaw.schema.naming import naming_of
 from joelclaw.schema.pagination import Page, PageOptions
+from joelclaw.schema.search import vector_index
 from joelclaw.schema.shapes import Shape
 from joelclaw.schema.specs import IndexSpec, TableSpec
-from joelclaw.schema.structs import DeclaredMeta, declaration_of, declared_indexes
+from joelclaw.schema.structs import DeclaredMeta, declaration_of, declared_expiry, declared_finders, declared_indexes
 from joelclaw.schema.text import did_you_mean, validator_text
 from joelclaw.schema.validators import ObjectType
 from joelclaw.values.keys import UNDEFINED_KEY, end_of, number_key
-from joelclaw.values.limits import DOCUMENT_NESTING, check_size, raw_is_small
+from joelclaw.values.limits import DOCUMENT_NESTING, SYSTEM_NESTING, check_size, raw_is_small
 
 __all__ = ["Id", "IndexInfo", "Page", "PageOptions", "Table", "TableInfo", "table_info"]
 
@@ -43,11 +44,17 @@ D = TypeVar("D", bound="Table")
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
 class Table(Struct, metaclass=DeclaredMeta):
-    """A table; its fields are the documents', and `__table__` is its name in the database."""
+    """
+    A table; its fields are the documents', and `__table__` is its name in the database.
+
+    `class Typing(Table, expires_at="until")`: a document is removed soon after the instant in its field `until`.
+    """
 
     __table__: ClassVar[str]
 
     if TYPE_CHECKING:
+
+        def __init_subclass__(cls, *, expires_at: str | None = None, **options: Any) -> None: ...
 
         @property
         def id(self) -> Id[Self]:
@@ -62,6 +69,10 @@ class Table(Struct, metaclass=DeclaredMeta):
     else:
         id: str | UnsetType = field(default=UNSET, name="_id")
         creation_time: float | UnsetType = field(default=UNSET, name="_creationTime")
+
+
+EXPIRY_INDEX: Final = "_expiry"
+"""The index of a table whose documents expire, by the instant. The platform's own: no app can name it."""
 
 
 class IndexInfo:
@@ -80,19 +91,8 @@ class IndexInfo:
             python_name=self.python_name,
             fields=tuple(plan.wire_path for plan in self.fields),
             unique=self.unique,
-            defaults=self._defaults(),
+            defaults=defaults_text(self.fields),
         )
-
-    def _defaults(self) -> str:
-        """What its fields are in documents that lack them: with another default the same document has another key."""
-        defaults = {}
-        for plan in self.fields:
-            for depth, step in enumerate(plan.steps, 1):
-                if step.optional and not step.absent:
-                    default = step.default if step.factory is None else step.factory()
-                    path = ".".join(step.name for step in plan.steps[:depth])
-                    defaults[path] = step.kind.encode(default, "", None)
-        return msgspec.json.encode(defaults).decode() if defaults else ""
 
 
 class TableInfo(Generic[D]):
@@ -103,15 +103,18 @@ class TableInfo(Generic[D]):
         self._size_bytes_max = size_bytes_max
         self.name: str = cls.__table__
         self.indexes = {info.python_name: info for info in _indexes(cls)}
-        self.spec = _spec(cls, self.indexes.values())
-        self._shape = Shape(table_kind(cls), tables, DOCUMENT_NESTING)
-        self._foreign = Shape(object_kind(cls), tables, DOCUMENT_NESTING)
+        self.finders = {finder.python_name: finder for finder in _finders(cls)}
+        self.spec = _spec(cls, self.indexes.values(), self.finders.values())
+        nesting = SYSTEM_NESTING if self.name.startswith("_") else DOCUMENT_NESTING
+        self._shape = Shape(table_kind(cls), tables, nesting)
+        self._foreign = Shape(object_kind(cls), tables, nesting)
         self._comparable: dict[str | None, tuple[FieldPlan, ...]] = {None: (_CREATION_TIME_PLAN,)}
         for name, info in self.indexes.items():
             self._comparable[name] = (*info.fields, _CREATION_TIME_PLAN)
         self._layout: TableLayout | None = None
         self._numbered: dict[str | None, IndexLayout] = {}
         self._plans: list[tuple[int, bool, list[tuple[Callable[[Any], Any], Callable[[Any], bytes]]]]] = []
+        self._entries: list[tuple[int, AnyFinder]] = []
 
     # -- documents
 
@@ -165,11 +168,14 @@ class TableInfo(Generic[D]):
 
     # -- keys and ranges
 
-    def keys(self, document: D, layout: TableLayout) -> list[IndexKey]:
+    def keys(self, document: D, layout: TableLayout) -> list[DocumentKey]:
         """
         Where a document stands, in every index of the table; by id and by creation time first.
 
         A unique index has no key of a document in which a field of the key is absent.
+
+        Raises:
+            DocumentRefused: A vector has not the dimensions of its index.
         """
         if layout is not self._layout:
             self._adopt(layout)
@@ -177,7 +183,7 @@ class TableInfo(Generic[D]):
         id_length = len(id)
         ending = number_key(document.creation_time) + id
         ending_length = len(ending)
-        keys = [
+        keys: list[DocumentKey] = [
             _index_key((layout.by_id.number, id, (0, id_length))),
             _index_key((layout.by_creation_time.number, ending, (0, ending_length - id_length, ending_length))),
         ]
@@ -195,7 +201,17 @@ class TableInfo(Generic[D]):
                 length = len(key)
                 borders += (length - id_length, length)
                 keys.append(_index_key((number, key, tuple(borders))))
+        for number, finder in self._entries:
+            entry = finder.entry(document, number)
+            if entry is not None:
+                keys.append(entry)
         return keys
+
+    def finder_number(self, name: str, layout: TableLayout) -> IndexLayout:
+        """A search or vector index, by its name in Python, as the database has it."""
+        if layout is not self._layout:
+            self._adopt(layout)
+        return self._numbered[name]
 
     def bounds(self, index: str | None, equal: Mapping[str, Any], last: Bound | None, layout: TableLayout) -> Bounds:
         """
@@ -263,6 +279,12 @@ class TableInfo(Generic[D]):
                 index = self._numbered[info.python_name] = numbered[info.name]
                 plans = [(plan.find, plan.document_key) for plan in info.fields]
                 self._plans.append((index.number, info.unique, plans))
+        finders = {index.name: index for index in layout.finders}
+        self._entries = []
+        for finder in self.finders.values():
+            if finder.name in finders:
+                index = self._numbered[finder.python_name] = finders[finder.name]
+                self._entries.append((index.number, finder))
         self._layout = layout
 
 
@@ -293,7 +315,7 @@ def _key_to_compare(plan: FieldPlan, value: Any, cls: type[Table], index: str | 
     return plan.key(value)
 
 
-def _spec(cls: type[Table], indexes: Iterable[IndexInfo]) -> TableSpec:
+def _spec(cls: type[Table], indexes: Iterable[IndexInfo], finders: Iterable[AnyFinder]) -> TableSpec:
     document = object_kind(cls).validator
     own = tuple(field for field in document.fields if field.python_name not in SYSTEM_FIELDS)
     return TableSpec(
@@ -301,6 +323,9 @@ def _spec(cls: type[Table], indexes: Iterable[IndexInfo]) -> TableSpec:
         python_name=cls.__name__,
         document=ObjectType(own, name=cls.__name__),
         indexes=tuple(info.spec for info in indexes),
+        search_indexes=tuple(finder.spec for finder in finders if isinstance(finder, SearchFinder)),
+        vector_indexes=tuple(finder.spec for finder in finders if isinstance(finder, VectorFinder)),
+        expires_at=next((info.fields[0].wire_path for info in indexes if info.name == EXPIRY_INDEX), None),
         doc=inspect.cleandoc(cls.__doc__ or ""),
         place=declaration_of(cls).source.place,
     )
@@ -309,7 +334,24 @@ def _spec(cls: type[Table], indexes: Iterable[IndexInfo]) -> TableSpec:
 def _indexes(cls: type[Table]) -> list[IndexInfo]:
     naming = naming_of(cls.__module__)
     kind = object_kind(cls)
-    return [
+    found = [
         IndexInfo(name, naming(name), [field_plan(kind, path) for path in declared.fields], declared.unique)
         for name, declared in declared_indexes(cls).items()
     ]
+    expiry = declared_expiry(cls)
+    if expiry is not None:
+        found.append(IndexInfo(EXPIRY_INDEX, EXPIRY_INDEX, [field_plan(kind, expiry)], unique=False))
+    return found
+
+
+def _finders(cls: type[Table]) -> list[AnyFinder]:
+    naming = naming_of(cls.__module__)
+    kind = object_kind(cls)
+    found: list[AnyFinder] = []
+    for name, declared in declared_finders(cls).items():
+        field, filters = field_plan(kind, declared.field), [field_plan(kind, path) for path in declared.filter]
+        if isinstance(declared, vector_index):
+            found.append(VectorFinder(cls.__name__, name, naming(name), field, filters, declared.dimensions))
+        else:
+            found.append(SearchFinder(cls.__name__, name, naming(name), field, filters))
+    return found

@@ -33,6 +33,15 @@ class JobState(Object):
     error: str | UnsetType = UNSET
 
 
+class JobAttempt(Object):
+    """One run of an action that may be tried again."""
+
+    started_at: float
+    ended_at: float
+    error: str | UnsetType = UNSET
+    """Why it failed; absent if it did not."""
+
+
 class ScheduledJob(Table):
     """A function that is to run later, or has run."""
 
@@ -44,5 +53,9 @@ class ScheduledJob(Table):
     """One argument object."""
 
     scheduled_time: float
+    """When it is to run, or was; of a job that is tried again, the next time."""
+
     state: JobState
     completed_time: float | UnsetType = UNSET
+    attempts: list[JobAttempt] | UnsetType = UNSET
+    """Of an action with `retry=`: every run so far, oldest first."""

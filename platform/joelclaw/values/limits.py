@@ -45,6 +45,9 @@ VALUE_NESTING = Nesting("Value", NESTING_MAX)
 DOCUMENT_NESTING = Nesting("Document", DOCUMENT_NESTING_MAX)
 """Of documents as they are stored."""
 
+SYSTEM_NESTING = Nesting("Document", NESTING_MAX + 2)
+"""Of the platform's own documents: a job's hold the arguments of a call, in a list."""
+
 
 def value_size(value: object) -> int:
     """

@@ -15,6 +15,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import NoReturn, Protocol
 
@@ -23,12 +24,25 @@ import msgspec
 from joelclaw.clock import Clock, SystemClock
 from joelclaw.functions.actions import AskKind, run_action
 from joelclaw.functions.calls import Call, Failure, Outcome
+from joelclaw.functions.environment import overlaid
 from joelclaw.functions.failures import failure_of
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.isolate.framing import Link, Unframer, decode_message, framed
-from joelclaw.isolate.logs import CallLog, log_of_call
+from joelclaw.isolate.logs import CallLog, Level, log_of_call
 from joelclaw.isolate.loop_watch import LoopWatch
-from joelclaw.isolate.messages import ActionDone, Adopt, Answer, Ask, FromIsolate, Load, RunAction, ToIsolate
+from joelclaw.isolate.messages import (
+    ActionDone,
+    ActionLogged,
+    Adopt,
+    Answer,
+    Ask,
+    FromIsolate,
+    Load,
+    RunAction,
+    SetVariables,
+    ToIsolate,
+)
+from joelclaw.limits import Limits
 
 
 def serve(link: Link, load: Load, app: LoadedApp) -> NoReturn:
@@ -79,6 +93,31 @@ class _ActorLink(asyncio.Protocol):
         self._transport.write(framed(message))
 
 
+class _LiveLog(CallLog):
+    """The lines of an action, told while it runs: those of one turn of the loop together. Its threads log, too."""
+
+    __slots__ = ("_told", "_waiting", "on_line")
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        self.on_line: Callable[[], object] = lambda: None
+        self._told = 0
+        self._waiting = False
+
+    def add(self, level: Level, text: str) -> None:
+        super().add(level, text)
+        if not self._waiting:
+            self._waiting = True
+            self.on_line()
+
+    def take_untold(self) -> list[str]:
+        """Lines that were not told yet."""
+        self._waiting = False
+        lines = self.lines[self._told :]
+        self._told += len(lines)
+        return lines
+
+
 class Watch(Protocol):
     """What watches that actions await: `loop_watch.LoopWatch`, where a process has nothing else to do."""
 
@@ -101,6 +140,9 @@ class Actor:
         wall_clock: Clock | None = None,
     ) -> None:
         self.env: Mapping[str, str] = load.env
+        """What an action that starts now sees."""
+
+        self._declared_env = load.env
         self.roles: Mapping[str, Sequence[str]] = load.roles
         self._loop = loop
         self._app = app
@@ -147,6 +189,8 @@ class Actor:
                 answer = self._answers.pop(number, None)
                 if answer is not None and not answer.done():
                     answer.set_result(outcome)
+            case SetVariables(values=values):
+                self.env = overlaid(self._declared_env, values)
             case Adopt(layout=layout):
                 self._app.adopt(layout)
             case _:
@@ -155,7 +199,8 @@ class Actor:
     # -- one action
 
     async def _run(self, number: int, call: Call) -> None:
-        log = CallLog(self._limits)
+        log = _LiveLog(self._limits)
+        log.on_line = partial(self._loop.call_soon_threadsafe, self._tell_lines, number, log)
         log_of_call.set(log)
         timeout = self._loop.call_later(self._limits.action_time_s, self._time_out, number, call, log)
 
@@ -178,6 +223,11 @@ class Actor:
         self._end(number, log, Outcome(failure=Failure(message=message, code="action_timed_out")))
         if task is not None:
             task.cancel()
+
+    def _tell_lines(self, number: int, log: "_LiveLog") -> None:
+        lines = log.take_untold()
+        if lines and number in self._runs:
+            self._send(ActionLogged(run=number, lines=lines))
 
     def _end(self, number: int, log: CallLog, outcome: Outcome) -> None:
         """Answer for a run, unless it was answered for already."""

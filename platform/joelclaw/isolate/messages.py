@@ -59,6 +59,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     files_url: str = ""
     """Where bytes of stored files are kept: `file:///...` (absolute) or `s3://...`."""
 
+    files_credentials: dict[str, str] = {}
+    """What opens it, as declared; otherwise the process environment's does."""
+
 
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):
     """To the writer: make the database fit the loaded schema, or say why it cannot. Answered by `Prepared`."""
@@ -105,6 +108,12 @@ class CloseRound(msgspec.Struct, frozen=True, kw_only=True, tag="close_round"):
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, tag="checkpoint"):
     """To the writer, while no reader holds a snapshot: empty the write-ahead log. Answered by `Checkpointed`."""
+
+
+class SetVariables(msgspec.Struct, frozen=True, kw_only=True, tag="set_variables"):
+    """To an actor: the environment variables set at run time, all of them, for actions that start from now on."""
+
+    values: dict[str, str]
 
 
 class RunAction(msgspec.Struct, frozen=True, kw_only=True, tag="run_action"):
@@ -282,6 +291,13 @@ class LoopHeld(msgspec.Struct, frozen=True, kw_only=True, tag="loop_held"):
     seconds: float
 
 
+class ActionLogged(msgspec.Struct, frozen=True, kw_only=True, tag="action_logged"):
+    """What an action that still runs has logged since the last of these. Its outcome holds all of it again."""
+
+    run: int
+    lines: list[str]
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     """An action calls a function; the gateway routes it like any other call."""
 
@@ -300,6 +316,7 @@ ToIsolate: TypeAlias = (
     | RunCalls
     | CloseRound
     | Checkpoint
+    | SetVariables
     | RunAction
     | Answer
     | RunHttp
@@ -318,6 +335,7 @@ FromIsolate: TypeAlias = (
     | RoundClosed
     | Checkpointed
     | ActionDone
+    | ActionLogged
     | Ask
     | ResponseStart
     | ResponsePiece

@@ -25,7 +25,9 @@ Every error that we raise on purpose.
     ├── UserNotFound          somebody is signed in, but has no document yet
     ├── InvalidCursor         a cursor of another query; clients begin again
     ├── LimitExceeded         a function read, wrote or called too much
-    └── CallFailed            in actions: a function that was called has failed
+    ├── CallFailed            in actions: a function that was called has failed
+    ├── BodyTooLarge          in HTTP actions: a request's body, or a response's, is larger than it may be
+    └── ClientGone            in HTTP actions: the client went away before it had sent all
 
     PlatformError, in the store
     ├── DuplicateKey          a document would repeat the key of a unique index
@@ -38,6 +40,15 @@ Every error that we raise on purpose.
     ├── StoreUnreadable       the file is no database of ours, or not of this version
     ├── StoreFailed           the database failed; nothing was written
     └── OutcomeUnknown        it failed in the middle of a commit: look up the call before a retry
+
+    PlatformError, about stored files
+    ├── FileStoreFull         no room for a file; nothing of it was kept
+    ├── FileStoreFailed       the folder or bucket cannot be written or read
+    ├── BytesMissing          a file's bytes are not where they were kept
+    ├── FileTooLarge          an upload is larger than one may be
+    ├── DigestMismatch        bytes are not those that their sender says
+    ├── StorageIdRefused      text that is the id of no stored file
+    └── StoredFileNotFound    the file to delete does not exist, or not any more
 
     PlatformError, at the door
     ├── TokenRefused          a user's token is nobody's, or not any more
@@ -550,6 +561,102 @@ class OutcomeUnknown(PlatformError):
         return f"{self.path} failed during a commit: {self.reason}; what was written will show after a restart"
 
 
+class FileStoreFull(PlatformError):
+    """There is no room for a file. Nothing of it was kept."""
+
+    code = "file_store_full"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place}: there is no room for the file; make some, and store it again"
+
+
+class FileStoreFailed(PlatformError):
+    """Where bytes of files are kept cannot be written or read. What was being stored was not kept."""
+
+    code = "file_store_failed"
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}; look at [files] in joelclaw.toml, and at what may be written there"
+
+
+class BytesMissing(PlatformError):
+    """A file is known and its bytes are not where they were kept: somebody has removed or cut them."""
+
+    code = "bytes_missing"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place}: the bytes of this file are gone; put them back from a copy, or delete the file"
+
+
+class FileTooLarge(PlatformError):
+    """An upload is larger than one may be. Nothing of it was kept."""
+
+    code = "file_too_large"
+    public = True
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
+        self.bytes_max = bytes_max
+
+    def __str__(self) -> str:
+        return f"The file is larger than {self.bytes_max:,} bytes, which is the most that is taken here"
+
+
+class DigestMismatch(PlatformError):
+    """Bytes came that are not those that their sender says. Nothing of them was kept."""
+
+    code = "digest_mismatch"
+    public = True
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(expected, found)
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"The SHA-256 of the bytes is {self.found}, not {self.expected}; send the file again"
+
+
+class StorageIdRefused(PlatformError):
+    """What was given for the id of a stored file is none: other text, or an id of another table."""
+
+    code = "storage_id_refused"
+
+    def __init__(self, method: str, id: str) -> None:
+        super().__init__(method, id)
+        self.method = method
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"Invalid argument `storage_id` for `ctx.storage.{self.method}`: Invalid storage ID: {self.id!r:.80}"
+
+
+class StoredFileNotFound(PlatformError):
+    """The file that was to be deleted does not exist, or not any more."""
+
+    code = "stored_file_not_found"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+    def __str__(self) -> str:
+        return f"storage id {self.id} not found"
+
+
 class TokenRefused(PlatformError):
     """A user's token is nobody's, or not any more. `reason_code` is the word that clients know the reason by."""
 
@@ -607,6 +714,34 @@ class RequestRefused(PlatformError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class BodyTooLarge(PlatformError):
+    """The body of a request or a response is larger than it may be. What was read or sent is its beginning."""
+
+    code = "body_too_large"
+    public = True
+
+    def __init__(self, what: str, bytes_max: int) -> None:
+        super().__init__(what, bytes_max)
+        self.what = what
+        self.bytes_max = bytes_max
+
+    def __str__(self) -> str:
+        return (
+            f"The body of the {self.what} is larger than {self.bytes_max:,} bytes; "
+            f"raise limits.http_body_bytes in joelclaw.toml"
+        )
+
+
+class ClientGone(PlatformError):
+    """An HTTP action reads a body whose client went away. There is nobody left to answer."""
+
+    code = "client_gone"
+    public = True
+
+    def __str__(self) -> str:
+        return "The client went away before all of the request's body was there"
 
 
 class ConfigRefused(PlatformError):

@@ -14,7 +14,7 @@ Looking at the identity makes a result personal: it is never shared with somebod
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from joelclaw.errors import Misuse, NotSignedIn, UserNotFound
+from joelclaw.errors import Misuse, NotSignedIn, TokenRefused, UserNotFound
 from joelclaw.functions.calls import Identity
 from joelclaw.functions.rules import is_among
 from joelclaw.schema.keys import could_be
@@ -89,20 +89,34 @@ class Auth:
 class AsyncAuth:
     """Who asks, in actions."""
 
-    __slots__ = ("_find_user", "_identity")
+    __slots__ = ("_find_user", "_identity", "_token_refused")
 
-    def __init__(self, identity: Identity | None, find_user: Callable[[type[Any]], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        identity: Identity | None,
+        find_user: Callable[[type[Any]], Awaitable[Any]],
+        token_refused: TokenRefused | None = None,
+    ) -> None:
         self._identity = identity
         self._find_user = find_user
+        self._token_refused = token_refused
 
     @property
     def identity(self) -> Identity | None:
-        """The verified identity of whoever asks, or None."""
+        """
+        The verified identity of whoever asks, or None.
+
+        Raises:
+            TokenRefused: In an HTTP action: the request has an `Authorization` that is nobody's.
+        """
+        if self._token_refused is not None:
+            # A new one each time: raised twice, one and the same would grow a traceback.
+            raise TokenRefused(self._token_refused.reason_code, self._token_refused.reason)
         return self._identity
 
     async def require_user(self, table: type[D], /) -> D:
         """As `Auth.require_user`, on a snapshot of its own."""
-        if self._identity is None:
+        if self.identity is None:
             raise NotSignedIn
         user: D | None = await self._find_user(table)
         if user is None:

@@ -20,7 +20,7 @@ from joelclaw.functions.actions import run_action
 from joelclaw.functions.calls import Call, Identity, Outcome
 from joelclaw.functions.loader import LoadedApp, load_app
 from joelclaw.functions.running import run_mutation, run_query
-from joelclaw.schema.layout import IndexKey, TableLayout
+from joelclaw.schema.layout import DocumentKey, TableLayout
 from joelclaw.store.protocol import Commit
 from joelclaw.store.sqlite import open_sqlite
 from joelclaw.values import wire
@@ -77,7 +77,7 @@ class Deployment:
         app.adopt(self.layout)
         self.last_commit: Commit | None = None
 
-    def _examine(self, layout: TableLayout, raws: list[bytes]) -> list[list[IndexKey]]:
+    def _examine(self, layout: TableLayout, raws: list[bytes]) -> list[list[DocumentKey]]:
         table = self.app.tables[layout.name]
         return [table.keys(table.check(raw), layout) for raw in raws]
 

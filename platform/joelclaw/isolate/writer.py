@@ -44,7 +44,7 @@ from joelclaw.isolate.messages import (
     ToIsolate,
     UnsentReply,
 )
-from joelclaw.schema.layout import IndexKey, TableLayout
+from joelclaw.schema.layout import DocumentKey, IndexKey, TableLayout
 from joelclaw.schema.problems import Place, Problem
 from joelclaw.schema.specs import TableSpec
 from joelclaw.store.protocol import CALLS_KEPT_MS, Commit, Transaction
@@ -122,10 +122,10 @@ class Writer:
         unsent = [_unsent.decode(reply) for _, reply in self._store.replies_after(0)]
         return Prepared(layout=layout, ts=ts, unsent=unsent)
 
-    def _examine(self, layout: TableLayout, raws: list[bytes]) -> list[list[IndexKey]]:
+    def _examine(self, layout: TableLayout, raws: list[bytes]) -> list[list[DocumentKey]]:
         """The keys of documents that exist already; refuses the schema if it has no room for them."""
         table = self._app.tables[layout.name]
-        keys: list[list[IndexKey]] = []
+        keys: list[list[DocumentKey]] = []
         problems: list[Problem] = []
         for raw in raws:
             try:

@@ -405,7 +405,7 @@ def _fields(cls: Any, typevars: dict[Any, Kind]) -> list[Field]:
         docs |= declaration_of(level).source.docs()
     fields = _system_fields(cls) if is_table(cls) else []
     for name, wire_name, default in _struct_fields(cls):
-        if (is_table(cls) and name in SYSTEM_FIELDS) or name in declared.indexes:
+        if (is_table(cls) and name in SYSTEM_FIELDS) or name in declared.indexes or name in declared.finders:
             continue
         hint, scope = hints[name]
         try:

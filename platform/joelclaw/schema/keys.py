@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+import msgspec
 from msgspec import UNSET, Struct
 
 from joelclaw.errors import HintRefused
@@ -194,6 +195,18 @@ def field_plan(kind: ObjectKind, path: str) -> FieldPlan:
         through_union = through_union or any(_is_mixed(field.kind) for field in found if depth < path.count("."))
     values = [field.kind for field in found]
     return FieldPlan(steps, values[0] if len(values) == 1 else UnionKind(values), through_union)
+
+
+def defaults_text(plans: Sequence[FieldPlan]) -> str:
+    """What fields are in documents that lack them: with another default the same document has another key."""
+    defaults = {}
+    for plan in plans:
+        for depth, step in enumerate(plan.steps, 1):
+            if step.optional and not step.absent:
+                default = step.default if step.factory is None else step.factory()
+                path = ".".join(step.name for step in plan.steps[:depth])
+                defaults[path] = step.kind.encode(default, "", None)
+    return msgspec.json.encode(defaults).decode() if defaults else ""
 
 
 def objects_in(kind: Kind) -> list[ObjectKind]:

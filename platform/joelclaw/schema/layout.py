@@ -6,7 +6,7 @@ another one. Whoever opens the database hands its layout in, and everything that
 or ranges is handed it.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,32 @@ class IndexKey(NamedTuple):
     key: bytes
     borders: tuple[int, ...]
     """Lengths of the key's prefixes that end at a field: 0, after the first field, ... , the whole key."""
+
+
+class SearchEntry(NamedTuple):
+    """What a document is in one search index; there is none for a document without terms."""
+
+    index: int  # type: ignore[assignment]
+    created_at: float
+    terms: tuple[tuple[str, int], ...]
+    """Each with how often it occurs; every one once."""
+
+    filters: tuple[bytes, ...]
+    """The keys of the filter fields."""
+
+
+class VectorEntry(NamedTuple):
+    """What a document is in one vector index."""
+
+    index: int  # type: ignore[assignment]
+    vector: bytes
+    """Of length 1, as little-endian 32-bit floats."""
+
+    filters: tuple[bytes, ...]
+
+
+DocumentKey: TypeAlias = IndexKey | SearchEntry | VectorEntry
+"""What a document is in one index of any kind."""
 
 
 class IndexLayout(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +66,8 @@ class TableLayout(msgspec.Struct, frozen=True, kw_only=True):
     by_id: IndexLayout
     by_creation_time: IndexLayout
     indexes: tuple[IndexLayout, ...] = ()
+    finders: tuple[IndexLayout, ...] = ()
+    """Search and vector indexes: those that have entries instead of keys."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,29 @@ class IndexSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The defaults of its fields, as text: a changed default changes what the index holds."""
 
 
+class SearchIndexSpec(msgspec.Struct, frozen=True, kw_only=True, tag="search"):
+    """A full-text index of a table."""
+
+    name: str
+    python_name: str
+    search_field: str
+    """Dotted wire path, like those of the filter fields."""
+
+    filter_fields: tuple[str, ...] = ()
+    defaults: str = ""
+
+
+class VectorIndexSpec(msgspec.Struct, frozen=True, kw_only=True, tag="vector"):
+    """An index of a table that finds the nearest vectors."""
+
+    name: str
+    python_name: str
+    vector_field: str
+    dimensions: int
+    filter_fields: tuple[str, ...] = ()
+    defaults: str = ""
+
+
 class TableSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A table: its documents' fields without the system fields, and its indexes."""
 
@@ -33,5 +56,13 @@ class TableSpec(msgspec.Struct, frozen=True, kw_only=True):
     python_name: str
     document: ObjectType
     indexes: tuple[IndexSpec, ...] = ()
+    """With those that the platform keeps for itself, whose names begin with `_`."""
+
+    search_indexes: tuple[SearchIndexSpec, ...] = ()
+    vector_indexes: tuple[VectorIndexSpec, ...] = ()
+
+    expires_at: str | None = None
+    """Wire name of the field that says when a document is removed."""
+
     doc: str = ""
     place: Place

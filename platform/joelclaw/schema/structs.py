@@ -22,12 +22,14 @@ from msgspec import NODEFAULT, Struct, StructMeta, field
 from joelclaw.schema.indexes import index
 from joelclaw.schema.naming import naming_of
 from joelclaw.schema.problems import Place, Problem
+from joelclaw.schema.search import Declared, search_index, vector_index
 from joelclaw.schema.source import ClassSource
 
 if TYPE_CHECKING:
     from joelclaw.schema.kinds import ObjectKind
 
 _OPTIONS = frozenset({"tag", "tag_field", "frozen", "eq", "order"})
+_EXPIRES_AT = "expires_at"
 _KEPT_IN_STAND_IN = ("__module__", "__qualname__", "__classcell__", "__table__", "__firstlineno__")
 
 
@@ -45,6 +47,12 @@ class Declaration:
         """The globals of the class statement, where the names in its hints are looked up."""
 
         self.indexes: dict[str, index] = {}
+        self.finders: dict[str, Declared] = {}
+        """Search and vector indexes."""
+
+        self.expires_at: Any = None
+        """The option of this name: which field says when a document is removed."""
+
         self.plain_values: dict[str, Any] = {}
         """What the class body gives values to without a type, by name: fields that somebody forgot to annotate."""
 
@@ -72,6 +80,9 @@ class DeclaredMeta(StructMeta):
         place = Place(frame.f_code.co_filename, frame.f_lineno)
         declared = Declaration(name, place, frame.f_globals)
         declared.indexes = {key: value for key, value in namespace.items() if isinstance(value, index)}
+        declared.finders = {
+            key: value for key, value in namespace.items() if isinstance(value, (search_index, vector_index))
+        }
         annotated = namespace.get("__annotations__", {})
         declared.plain_values = {
             key: value
@@ -81,6 +92,7 @@ class DeclaredMeta(StructMeta):
             and key not in annotated
         }
         naming = naming_of(namespace.get("__module__", ""))
+        declared.expires_at = options.pop(_EXPIRES_AT, None)
         for option in options.keys() - _OPTIONS:
             declared.report(None, f"has no option {option!r}", "name one field on the wire with field(name=...)")
         wanted = {key: value for key, value in options.items() if key in _OPTIONS}
@@ -126,6 +138,21 @@ def declared_indexes(cls: Any) -> dict[str, index]:
         if isinstance(level, DeclaredMeta):
             found |= declaration_of(level).indexes
     return found
+
+
+def declared_finders(cls: Any) -> dict[str, Declared]:
+    """The search and vector indexes of a table by name, those of its bases first."""
+    found: dict[str, Declared] = {}
+    for level in reversed(cls.__mro__):
+        if isinstance(level, DeclaredMeta):
+            found |= declaration_of(level).finders
+    return found
+
+
+def declared_expiry(cls: Any) -> str | None:
+    """What a table, or the nearest base that says so, gives as `expires_at`; None: documents stay."""
+    levels = [level for level in cls.__mro__ if isinstance(level, DeclaredMeta)]
+    return next((found for level in levels if (found := declaration_of(level).expires_at) is not None), None)
 
 
 def find_declared(module: str, name: str) -> DeclaredMeta | None:

@@ -15,22 +15,26 @@ text disagree, believe the suite.
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import msgspec
 
 from joelclaw.clock import Clock
-from joelclaw.schema.layout import IndexKey, IndexLayout, Layout, TableLayout
+from joelclaw.schema.finding import Conditions
+from joelclaw.schema.layout import DocumentKey, IndexKey, IndexLayout, Layout, TableLayout
 from joelclaw.schema.specs import TableSpec
+from joelclaw.values.terms import Question
 from joelclaw.values.timestamps import CommitTs
 
 __all__ = [
     "CALLS_KEPT_MS",
     "Commit",
+    "DocumentKey",
     "Examine",
     "IndexKey",
     "IndexLayout",
     "Layout",
+    "Match",
     "Snapshot",
     "Store",
     "TableLayout",
@@ -40,7 +44,7 @@ __all__ = [
 CALLS_KEPT_MS = 14 * 86_400_000.0
 """How long a client that went away may come back and ask for the outcome of its call."""
 
-Examine: TypeAlias = Callable[[TableLayout, list[bytes]], Sequence[Sequence[IndexKey]]]
+Examine: TypeAlias = Callable[[TableLayout, list[bytes]], Sequence[Sequence[DocumentKey]]]
 """
 Looks at documents that exist: gives the keys of each, in order, or raises to refuse the schema.
 
@@ -48,12 +52,24 @@ Keys of indexes that exist already may be among them; they are passed over.
 """
 
 
+class Match(NamedTuple):
+    """A document that a search has found, and where it ranks: by score, then newest first."""
+
+    id: str
+    score: int
+    created_at: float
+
+
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """What a commit tells the rest of the platform."""
 
     ts: CommitTs
     keys: list[IndexKey]
-    """Old and new keys of every document written, `by_id` included, each once."""
+    """
+    Old and new keys of every document written, `by_id` included, each once.
+
+    Of entries in search and vector indexes, those keys that tell of them (`schema/finding.py`), if they changed.
+    """
 
 
 class Snapshot(Protocol):
@@ -93,6 +109,40 @@ class Snapshot(Protocol):
         """How many documents are in the range, without reading them. Raises what `scan` does."""
         ...
 
+    def search(
+        self,
+        index: IndexLayout,
+        question: Question,
+        conditions: Conditions,
+        *,
+        after: Match | None = None,
+        up_to: Match | None = None,
+        limit: int,
+    ) -> list[Match]:
+        """
+        Documents of a search index with any of the terms, best first, of all for which the conditions are true.
+
+        Ranked by BM25, where the collection is these documents: nothing else has to do with their
+        order. A match as a place is where that document ranks now; if it matches no more, where it
+        ranked then. `after` itself is left out, `up_to` is not. Raises what `scan` does.
+        """
+        ...
+
+    def count_matches(self, index: IndexLayout, question: Question, conditions: Conditions) -> int:
+        """How many documents `search` could find. Raises what `scan` does."""
+        ...
+
+    def nearest(
+        self, index: IndexLayout, vector: bytes, conditions: Conditions, *, limit: int
+    ) -> list[tuple[str, float]]:
+        """
+        Ids and cosines of the documents of a vector index that are nearest to a vector, nearest first.
+
+        The vector is of length 1 and has the index's dimensions, as little-endian 32-bit floats.
+        Of two that are equally near, the one inserted later comes first. Raises what `scan` does.
+        """
+        ...
+
     def close(self) -> None:
         """Let go; a transaction that was not committed is undone. Leaving a `with` block does it, too."""
         ...
@@ -117,7 +167,7 @@ class Transaction(Snapshot, Protocol):
         """Is there anything to commit? A transaction that wrote nothing needs no timestamp: roll it back."""
         ...
 
-    def insert(self, table: TableLayout, id: str, document: bytes, keys: Sequence[IndexKey]) -> None:
+    def insert(self, table: TableLayout, id: str, document: bytes, keys: Sequence[DocumentKey]) -> None:
         """
         Raises:
             DuplicateKey: A unique index holds this key already. Nothing was written.
@@ -126,7 +176,7 @@ class Transaction(Snapshot, Protocol):
         ...
 
     def replace(
-        self, table: TableLayout, id: str, document: bytes, old: Sequence[IndexKey], new: Sequence[IndexKey]
+        self, table: TableLayout, id: str, document: bytes, old: Sequence[DocumentKey], new: Sequence[DocumentKey]
     ) -> None:
         """
         Put `document` in the place of the one that stands under `id` with the keys `old`.
@@ -136,7 +186,7 @@ class Transaction(Snapshot, Protocol):
         """
         ...
 
-    def delete(self, table: TableLayout, id: str, keys: Sequence[IndexKey]) -> None:
+    def delete(self, table: TableLayout, id: str, keys: Sequence[DocumentKey]) -> None:
         """Remove the document that stands under `id` with these keys."""
         ...
 
@@ -222,6 +272,7 @@ class Store(Protocol):
             IndexNotUnique: Two documents share a key of an index that is unique from now on.
             TableNumberTaken: A table cannot have the number that was asked for.
             StoreBusy: Another process holds the write lock.
+            StoreUnreadable: The schema has a search index, and the database cannot have one.
         """
         ...
 

@@ -9,8 +9,9 @@ before the writer has made the file. Connections are kept and used again, one sn
 another.
 
 Elsewhere: `sqlite_driver.py` has the connection and the errors, `sqlite_statements.py` the
-statements, `sqlite_catalog.py` what the file holds and how it comes to fit a schema. Why it is
-laid out this way, and what was measured, is in DESIGN.md.
+statements, `sqlite_search.py` and `sqlite_vectors.py` the indexes that find by content,
+`sqlite_catalog.py` what the file holds and how it comes to fit a schema. Why it is laid out
+this way, and what was measured, is in DESIGN.md.
 """
 
 import os
@@ -18,16 +19,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import inf, nextafter
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from joelclaw.clock import Clock
 from joelclaw.errors import DuplicateId, DuplicateKey, LayoutChanged, StoreUnreadable
-from joelclaw.schema.layout import IndexKey, IndexLayout, Layout, TableLayout
+from joelclaw.schema.finding import Conditions, told_keys
+from joelclaw.schema.layout import (
+    DocumentKey,
+    IndexKey,
+    IndexLayout,
+    Layout,
+    SearchEntry,
+    TableLayout,
+    VectorEntry,
+)
 from joelclaw.schema.specs import TableSpec
-from joelclaw.store.protocol import Commit, Examine
-from joelclaw.store.sqlite_catalog import Fitting, find_statements, make_ours, read_layout, require_ours, unique_range
+from joelclaw.store.protocol import Commit, Examine, Match
+from joelclaw.store.sqlite_catalog import (
+    Fitting,
+    find_finder,
+    find_statements,
+    make_ours,
+    read_layout,
+    require_ours,
+    unique_range,
+)
 from joelclaw.store.sqlite_driver import Driver, Durability
+from joelclaw.store.sqlite_search import SearchTables
 from joelclaw.store.sqlite_statements import DocumentStatements, IndexStatements
+from joelclaw.store.sqlite_vectors import VectorTable
+from joelclaw.values.terms import Question
 from joelclaw.values.timestamps import CommitTs
 
 if TYPE_CHECKING:
@@ -100,6 +121,9 @@ def _make_folder(path: str) -> None:
         raise StoreUnreadable(path, f"has no folder to be in: {error.strerror}") from error
 
 
+_Entry: TypeAlias = SearchEntry | VectorEntry
+
+
 class _View(ABC):
     """Documents as one connection sees them now: a snapshot, or a transaction."""
 
@@ -145,6 +169,32 @@ class _View(ABC):
             [(number,)] = self.driver.rows(statements.count, (start, end))
         return int(number)
 
+    def search(
+        self,
+        index: IndexLayout,
+        question: Question,
+        conditions: Conditions,
+        *,
+        after: Match | None = None,
+        up_to: Match | None = None,
+        limit: int,
+    ) -> list[Match]:
+        tables = self._finder(index.number)
+        assert isinstance(tables, SearchTables), f"{index.name} is no search index"
+        return tables.search(self.driver, question, conditions, after, up_to, limit)
+
+    def count_matches(self, index: IndexLayout, question: Question, conditions: Conditions) -> int:
+        tables = self._finder(index.number)
+        assert isinstance(tables, SearchTables), f"{index.name} is no search index"
+        return tables.count(self.driver, question, conditions)
+
+    def nearest(
+        self, index: IndexLayout, vector: bytes, conditions: Conditions, *, limit: int
+    ) -> list[tuple[str, float]]:
+        table = self._finder(index.number)
+        assert isinstance(table, VectorTable), f"{index.name} is no vector index"
+        return table.nearest(self.driver, vector, conditions, limit)
+
     def __enter__(self) -> Self:
         return self
 
@@ -167,6 +217,15 @@ class _View(ABC):
             return self._store.statements[table.by_id.number][1]
         except KeyError:
             return self._learn(table.by_id.number)[1]
+
+    def _finder(self, number: int) -> SearchTables | VectorTable:
+        found = self._store.finders.get(number)
+        if found is None:
+            found = find_finder(self.driver, number)
+            if found is None:
+                raise LayoutChanged
+            self._store.finders[number] = found
+        return found
 
     def _learn(self, number: int) -> tuple[IndexStatements, DocumentStatements]:
         statements = find_statements(self.driver, number)
@@ -203,19 +262,24 @@ class SqliteTransaction(_View):
 
     # -- documents
 
-    def insert(self, table: TableLayout, id: str, document: bytes, keys: Sequence[IndexKey]) -> None:
+    def insert(self, table: TableLayout, id: str, document: bytes, keys: Sequence[DocumentKey]) -> None:
         documents = self._documents(table)
+        keys, entries = _divided(table, keys)
         self._refuse_duplicates(keys)
         row = self.driver.insert(documents.insert, (id, document))
         if row is None:
             raise DuplicateId(table.name, id)
         self._add_keys(keys, row)
         self._keys += keys
+        if entries:
+            self._exchange_entries((), entries, row)
 
     def replace(
-        self, table: TableLayout, id: str, document: bytes, old: Sequence[IndexKey], new: Sequence[IndexKey]
+        self, table: TableLayout, id: str, document: bytes, old: Sequence[DocumentKey], new: Sequence[DocumentKey]
     ) -> None:
         documents = self._documents(table)
+        old, old_entries = _divided(table, old)
+        new, new_entries = _divided(table, new)
         removed = [key for key in old if key not in new]
         added = [key for key in new if key not in old]
         self._refuse_duplicates(added)
@@ -225,8 +289,14 @@ class SqliteTransaction(_View):
         self._add_keys(added, row)
         self._keys += old
         self._keys += added
+        if old_entries != new_entries:
+            self._exchange_entries(old_entries, new_entries, row)
 
-    def delete(self, table: TableLayout, id: str, keys: Sequence[IndexKey]) -> None:
+    def delete(self, table: TableLayout, id: str, keys: Sequence[DocumentKey]) -> None:
+        keys, entries = _divided(table, keys)
+        if entries:
+            [(row,)] = self.driver.rows(self._documents(table).row, (id,))
+            self._exchange_entries(entries, (), row)
         deleted = self.driver.change(self._documents(table).delete, (id,))
         assert deleted == 1, f"{table.name} has no {id}"
         self._remove_keys(keys)
@@ -259,6 +329,19 @@ class SqliteTransaction(_View):
             if statements.delete:
                 deleted = self.driver.change(statements.delete, (key.key,))
                 assert deleted == 1, f"{statements.table}.{statements.index} has no such key"
+
+    def _exchange_entries(self, old: Sequence[_Entry], new: Sequence[_Entry], row: int) -> None:
+        """Write what changed in search and vector indexes, and tell of it."""
+        for entry in old:
+            if entry not in new:
+                finder: Any = self._finder(entry.index)  # An entry's number says what kind it is for.
+                finder.remove(self.driver, row, entry)
+                self._keys += told_keys(entry)
+        for entry in new:
+            if entry not in old:
+                finder = self._finder(entry.index)
+                finder.add(self.driver, row, entry)
+                self._keys += told_keys(entry)
 
     # -- savepoints
 
@@ -333,6 +416,16 @@ class SqliteTransaction(_View):
         self._store.open_transaction = None
 
 
+def _divided(table: TableLayout, keys: Sequence[DocumentKey]) -> tuple[Sequence[IndexKey], Sequence[_Entry]]:
+    """Keys of ordered indexes, and entries in the others."""
+    if not table.finders:
+        return keys, ()  # type: ignore[return-value]  # There is nothing else among them.
+    return (
+        [key for key in keys if isinstance(key, IndexKey)],
+        [key for key in keys if not isinstance(key, IndexKey)],
+    )
+
+
 class SqliteStore:
     """A `Store` on a SQLite file; made by `open_sqlite`. For one thread."""
 
@@ -349,6 +442,9 @@ class SqliteStore:
 
         self.statements: dict[int, tuple[IndexStatements, DocumentStatements]] = {}
         """By index number. A number never means another index, so nothing here is ever wrong."""
+
+        self.finders: dict[int, SearchTables | VectorTable] = {}
+        """Search and vector indexes, by number likewise."""
 
         self.idle_readers: list[Driver] = []
         self.open_transaction: SqliteTransaction | None = None

@@ -13,15 +13,16 @@ All of `fit` happens in the caller's transaction, data and definitions alike.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from joelclaw.errors import IndexNotUnique, StoreUnreadable, TableNumberTaken
 from joelclaw.schema.layout import IndexKey, IndexLayout, Layout, TableLayout
-from joelclaw.schema.specs import IndexSpec, TableSpec
+from joelclaw.schema.specs import IndexSpec, SearchIndexSpec, TableSpec, VectorIndexSpec
 from joelclaw.store.protocol import Examine
 from joelclaw.store.sqlite_driver import Driver
+from joelclaw.store.sqlite_search import SearchTables
 from joelclaw.store.sqlite_statements import (
     DocumentStatements,
     IndexStatements,
@@ -30,6 +31,7 @@ from joelclaw.store.sqlite_statements import (
     quoted,
     quoted_text,
 )
+from joelclaw.store.sqlite_vectors import VectorTable
 from joelclaw.values.keys import end_of
 
 APPLICATION_ID: Final = 0x6A6F656C
@@ -92,6 +94,30 @@ _TABLES: Final = (
 )
 
 
+class _SearchDefinition(msgspec.Struct, tag="search", frozen=True, kw_only=True):
+    """What is written down of a search index."""
+
+    field: str
+    filters: tuple[str, ...]
+    defaults: str
+
+
+class _VectorDefinition(msgspec.Struct, tag="vector", frozen=True, kw_only=True):
+    """What is written down of a vector index."""
+
+    field: str
+    dimensions: int
+    filters: tuple[str, ...]
+    defaults: str
+
+
+_finder_definition: "msgspec.json.Decoder[_SearchDefinition | _VectorDefinition]" = msgspec.json.Decoder(
+    _SearchDefinition | _VectorDefinition
+)
+
+_AnySpec: TypeAlias = IndexSpec | SearchIndexSpec | VectorIndexSpec
+
+
 class _Index(msgspec.Struct, kw_only=True):
     """A row of `joelclaw.indexes`."""
 
@@ -101,6 +127,11 @@ class _Index(msgspec.Struct, kw_only=True):
     relation: str
     is_unique: bool
     definition: str
+
+    @property
+    def is_finder(self) -> bool:
+        """A search or vector index: its definition is an object, an ordered index's a list."""
+        return self.definition.startswith("{")
 
     def layout(self) -> IndexLayout:
         return IndexLayout(number=self.number, name=self.name, unique=self.is_unique, definition=self.definition)
@@ -122,7 +153,8 @@ class _Table(msgspec.Struct, kw_only=True):
             name=self.name,
             by_id=self.indexes["by_id"].layout(),
             by_creation_time=self.indexes["by_creation_time"].layout(),
-            indexes=tuple(index.layout() for index in self.own_indexes()),
+            indexes=tuple(index.layout() for index in self.own_indexes() if not index.is_finder),
+            finders=tuple(index.layout() for index in self.own_indexes() if index.is_finder),
         )
 
     def own_indexes(self) -> Iterator[_Index]:
@@ -219,6 +251,29 @@ def find_statements(driver: Driver, index_number: int) -> tuple[IndexStatements,
         unique=bool(is_unique),
     )
     return statements, document_statements(documents.decode())
+
+
+def find_finder(driver: Driver, index_number: int) -> SearchTables | VectorTable | None:
+    """The relations of a search or vector index; None when there is no such index (any more)."""
+    rows = driver.rows(
+        """
+        SELECT i.relation, d.relation, i.definition
+        FROM "joelclaw.indexes" AS i
+        JOIN "joelclaw.indexes" AS d ON d.table_number = i.table_number AND d.name = 'by_id'
+        WHERE i.number = ?
+        """,
+        (index_number,),
+    )
+    if not rows:
+        return None
+    relation, documents, definition = rows[0]
+    return _finder(relation.decode(), documents.decode(), definition.decode())
+
+
+def _finder(relation: str, documents: str, definition: str) -> SearchTables | VectorTable:
+    decoded = _finder_definition.decode(definition)
+    kind = SearchTables if isinstance(decoded, _SearchDefinition) else VectorTable
+    return kind(relation, documents, len(decoded.filters))
 
 
 def _read_tables(driver: Driver) -> dict[str, _Table]:
@@ -337,8 +392,9 @@ class Fitting:
             """
         )
         self._create_index_table(self._add_index(table, "by_creation_time", "by_creation_time"))
-        for index in spec.indexes:
-            self._create_index_table(self._add_index(table, index.name, index.name, index))
+        for index in _index_specs(spec):
+            table.indexes[index.name] = self._add_index(table, index.name, index.name, index)
+            self._create_index(table, table.indexes[index.name])
         self._show(table, spec)
 
     def _fit_table(self, table: _Table, spec: TableSpec) -> None:
@@ -355,7 +411,7 @@ class Fitting:
     def _retire(self, table: _Table) -> None:
         """Documents, number and view stay; an index that nobody maintains would be wrong when it comes back."""
         for index in table.own_indexes():
-            self._drop_index(index)
+            self._drop_index(table, index)
         self._driver.change('UPDATE "joelclaw.tables" SET active = 0 WHERE number = ?', (table.number,))
 
     def _asked_number(self, name: str, number: int) -> int:
@@ -387,30 +443,30 @@ class Fitting:
 
     def _fit_indexes(self, table: _Table, spec: TableSpec) -> list[_Index]:
         """Drop what the schema does not name any more, create what is new to it, still empty."""
-        wanted = {index.name: index for index in spec.indexes}
+        wanted = {index.name: index for index in _index_specs(spec)}
         for index in list(table.own_indexes()):
             if index.name not in wanted or (index.definition, index.is_unique) != (
                 _index_definition(wanted[index.name]),
-                wanted[index.name].unique,
+                _is_unique(wanted[index.name]),
             ):
-                self._drop_index(index)
+                self._drop_index(table, index)
                 del table.indexes[index.name]
         added = []
         for name, index_spec in wanted.items():
             if name not in table.indexes:
                 table.indexes[name] = self._add_index(table, name, name, index_spec)
-                self._create_index_table(table.indexes[name])
+                self._create_index(table, table.indexes[name])
                 added.append(table.indexes[name])
         return added
 
-    def _add_index(self, table: _Table, name: str, suffix: str, spec: IndexSpec | None = None) -> _Index:
+    def _add_index(self, table: _Table, name: str, suffix: str, spec: _AnySpec | None = None) -> _Index:
         number = self._next_number("last_index_number")
         index = _Index(
             number=number,
             table_number=table.number,
             name=name,
             relation=self._free_relation(f"{table.relation}.{suffix}", number),
-            is_unique=spec is not None and spec.unique,
+            is_unique=spec is not None and _is_unique(spec),
             definition="" if spec is None else _index_definition(spec),
         )
         self._driver.change(
@@ -422,13 +478,22 @@ class Fitting:
         )
         return index
 
+    def _create_index(self, table: _Table, index: _Index) -> None:
+        if index.is_finder:
+            _finder(index.relation, table.indexes["by_id"].relation, index.definition).create(self._driver)
+        else:
+            self._create_index_table(index)
+
     def _create_index_table(self, index: _Index) -> None:
         self._driver.change(
             f"CREATE TABLE {quoted(index.relation)} (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID"
         )
 
-    def _drop_index(self, index: _Index) -> None:
-        self._driver.change(f"DROP TABLE {quoted(index.relation)}")
+    def _drop_index(self, table: _Table, index: _Index) -> None:
+        if index.is_finder:
+            _finder(index.relation, table.indexes["by_id"].relation, index.definition).drop(self._driver)
+        else:
+            self._driver.change(f"DROP TABLE {quoted(index.relation)}")
         self._driver.change('DELETE FROM "joelclaw.indexes" WHERE number = ?', (index.number,))
 
     # -- documents
@@ -445,14 +510,21 @@ class Fitting:
                 unique=index.is_unique,
             )
             for index in added
+            if not index.is_finder
+        }
+        finders = {
+            index.number: _finder(index.relation, documents, index.definition) for index in added if index.is_finder
         }
         layout = table.layout()
         for rows in self._slices(documents):
             found = self._examine(layout, [document for _, _, document in rows])
             for (row, id, _), keys in zip(rows, found, strict=True):
                 for key in keys:
-                    if (fill := fills.get(key.index)) is not None:
-                        self._fill(fill, key, row, id)
+                    if isinstance(key, IndexKey):
+                        if (fill := fills.get(key.index)) is not None:
+                            self._fill(fill, key, row, id)
+                    elif (finder := finders.get(key.index)) is not None:
+                        finder.add(self._driver, row, key)  # type: ignore[arg-type]  # Its number says its kind.
 
     def _fill(self, fill: IndexStatements, key: IndexKey, row: int, id: bytes) -> None:
         if fill.unique:
@@ -504,5 +576,22 @@ def _table_definition(spec: TableSpec) -> str:
     return msgspec.json.encode(spec.document).decode()
 
 
-def _index_definition(spec: IndexSpec) -> str:
-    return msgspec.json.encode([spec.fields, spec.defaults]).decode()
+def _index_specs(spec: TableSpec) -> tuple[_AnySpec, ...]:
+    return (*spec.indexes, *spec.search_indexes, *spec.vector_indexes)
+
+
+def _is_unique(spec: _AnySpec) -> bool:
+    return isinstance(spec, IndexSpec) and spec.unique
+
+
+def _index_definition(spec: _AnySpec) -> str:
+    definition: object
+    if isinstance(spec, SearchIndexSpec):
+        definition = _SearchDefinition(field=spec.search_field, filters=spec.filter_fields, defaults=spec.defaults)
+    elif isinstance(spec, VectorIndexSpec):
+        definition = _VectorDefinition(
+            field=spec.vector_field, dimensions=spec.dimensions, filters=spec.filter_fields, defaults=spec.defaults
+        )
+    else:
+        definition = [spec.fields, spec.defaults]
+    return msgspec.json.encode(definition).decode()

@@ -71,6 +71,7 @@ class Driver:
         self._open = False
         self._failure: BaseException | None = None
         self._changing = False
+        self._defined: set[str] = set()
         # Read-only is `query_only`, not `mode=ro`: the first reader after a crash must be able to recover the log.
         uri = f"file://{_in_uri(os.path.abspath(path))}?mode={'rw' if read_only else 'rwc'}"
         try:
@@ -194,6 +195,12 @@ class Driver:
     def ask_during_reads(self, expired: Callable[[], bool]) -> None:
         """Ask this every few milliseconds of a reading statement; True ends the statement."""
         self._connection.set_progress_handler(lambda: not self._changing and expired(), PROGRESS_STEPS)
+
+    def define(self, name: str, arguments: int, function: Callable[..., float]) -> None:
+        """Let statements call a function, which answers the same whenever it is asked the same."""
+        if name not in self._defined:  # Each definition makes all prepared statements be prepared again.
+            self._connection.create_function(name, arguments, function, deterministic=True)
+            self._defined.add(name)
 
     def close(self) -> None:
         self._connection.close()

@@ -25,12 +25,15 @@ import structlog
 from joelclaw.engine.background import Background
 from joelclaw.engine.exchange import Exchange
 from joelclaw.engine.isolates import Isolate
+from joelclaw.engine.runs import UNRECORDED, Caller, OngoingRun, Recorder, RunKind, caller_of
 from joelclaw.engine.variables import Variables, decoded
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S
 from joelclaw.errors import PlatformError
+from joelclaw.functions.actions import CANCELLED
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.isolate.messages import (
     ActionDone,
+    ActionLogged,
     Answer,
     Ask,
     CancelRuns,
@@ -57,15 +60,6 @@ CRASHED = Failure(
     public=True,
 )
 
-STOPPED = Failure(
-    message=(
-        "The server is shutting down, and this action had not ended in time; it was cancelled. "
-        "It may have done part of its work; it is not run again."
-    ),
-    code="action_cancelled",
-    public=True,
-)
-
 RunCall = Callable[[str, Call], Awaitable[Outcome]]
 """Kind and call of what an action asks for."""
 
@@ -78,10 +72,16 @@ class Run:
     exchange: Exchange | None = None
     """For an HTTP action: its request and response."""
 
+    caller: Caller = "HttpApi"
+    ongoing: OngoingRun | None = None
+    """What records it; None before it has begun."""
+
     done: "asyncio.Future[Outcome]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def end(self, outcome: Outcome) -> None:
         """Answer whoever waits for it."""
+        if self.ongoing is not None:
+            self.ongoing.ended(outcome)
         if self.exchange is not None:
             self.exchange.end(outcome)
         if not self.done.done():
@@ -118,6 +118,9 @@ class Actor:
         if variables != self._variables:
             self._variables = variables
             self.isolate.send(SetVariables(values=decoded(variables)))
+        kind: RunKind = "action" if run.exchange is None else "http_action"
+        caller = caller_of(run.call, run.caller)
+        run.ongoing = self.lane.recorder.begin(kind, run.call.path, run.call.request_id, caller)
         if run.exchange is None:
             self.isolate.send(RunAction(run=number, call=run.call))
         else:
@@ -136,8 +139,14 @@ class Actor:
                 self.lane.freed(self)
             case Ask():
                 self.lane.background.start(self._answer(message))
+            case ActionLogged(run=number, lines=lines):
+                run = self.runs.get(number)
+                if run is not None and run.ongoing is not None:
+                    run.ongoing.logged(lines)
             case ResponseStart() | ResponsePiece() | RequestCredit():
                 run = self.runs.get(message.run)
+                if isinstance(message, ResponseStart) and run is not None and run.ongoing is not None:
+                    run.ongoing.answered(message.status)
                 if run is not None and run.exchange is not None:
                     run.exchange.hear(message)
             case LoopHeld(path=path, place=place, seconds=seconds):
@@ -172,6 +181,7 @@ class ActorLane:
     ) -> None:
         self.run_call = run_call
         self.variables = variables
+        self.recorder: Recorder = UNRECORDED
         self.respawn = respawn
         self.actions_max = actions_max
         """Actions of one process at a time."""
@@ -186,15 +196,15 @@ class ActorLane:
         self._leaving = False
         self._closed = False
 
-    async def submit(self, call: Call) -> Outcome:
+    async def submit(self, call: Call, caller: Caller = "HttpApi") -> Outcome:
         """Run an action to its end. It goes on if the caller does not wait any more."""
-        run = Run(call)
+        run = Run(call, caller=caller)
         self._admit(run)
         return await asyncio.shield(run.done)
 
     def serve(self, call: Call, exchange: Exchange) -> None:
         """Run an HTTP action. It goes on if its client is gone."""
-        self._admit(Run(call, exchange))
+        self._admit(Run(call, exchange, caller="HttpEndpoint"))
 
     def _admit(self, run: Run) -> None:
         called_by_action = run.call.depth > 0
@@ -276,7 +286,7 @@ class ActorLane:
         if await self._idle(CANCEL_GRACE_S):
             return
         for actor in self._actors():
-            actor.end_all(STOPPED)
+            actor.end_all(CANCELLED)
 
     async def _idle(self, timeout_s: float) -> bool:
         """Wait until no action runs, at most so long; whether none does."""

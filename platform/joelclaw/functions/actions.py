@@ -35,6 +35,15 @@ AskKind: TypeAlias = CallKind
 Ask: TypeAlias = Callable[[AskKind, Call], Awaitable[Outcome]]
 Reply: TypeAlias = Callable[[Response], Awaitable[None]]
 
+CANCELLED: Final = Failure(
+    message=(
+        "The server is shutting down, and this action had not ended in time; it was cancelled. "
+        "It may have done part of its work; it is not run again."
+    ),
+    code="action_cancelled",
+    public=True,
+)
+
 NO_ROUTE: Final = Failure(message="No matching routes found", code="no_route", public=True)
 """A deploy took the route away while the request waited for its turn."""
 

@@ -8,13 +8,13 @@ for, also when it does not heed the cancellation. One that never awaits is `loop
 
 An `Actor` takes messages and is handed where its own go; `serve` joins it to the gateway's link.
 
-These two modules alone, of all in an isolate, import asyncio.
+`loop_watch.py` and `http_streams.py` belong to it: these three alone, of all in an isolate, import asyncio.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import NoReturn, Protocol
@@ -22,27 +22,40 @@ from typing import NoReturn, Protocol
 import msgspec
 
 from joelclaw.clock import Clock, SystemClock
-from joelclaw.functions.actions import AskKind, run_action
+from joelclaw.errors import TokenRefused
+from joelclaw.functions.actions import CANCELLED, AskKind, run_action, run_http_action
+from joelclaw.functions.actions import Ask as AskGateway
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.functions.environment import overlaid
 from joelclaw.functions.failures import failure_of
+from joelclaw.functions.http import Headers, Request
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.isolate.framing import Link, Unframer, decode_message, framed
+from joelclaw.isolate.http_streams import RequestBody, ResponseStream
 from joelclaw.isolate.logs import CallLog, Level, log_of_call
-from joelclaw.isolate.loop_watch import LoopWatch
+from joelclaw.isolate.loop_watch import Held, LoopWatch
 from joelclaw.isolate.messages import (
     ActionDone,
     ActionLogged,
     Adopt,
     Answer,
     Ask,
+    CancelRuns,
+    ClientLeft,
     FromIsolate,
     Load,
+    LoopHeld,
+    RequestPiece,
+    ResponseCredit,
     RunAction,
+    RunHttp,
     SetVariables,
     ToIsolate,
 )
 from joelclaw.limits import Limits
+
+Work = Callable[[AskGateway], Awaitable[Outcome]]
+"""What a run consists of, given how it asks the gateway."""
 
 
 def serve(link: Link, load: Load, app: LoadedApp) -> NoReturn:
@@ -50,7 +63,10 @@ def serve(link: Link, load: Load, app: LoadedApp) -> NoReturn:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     joined = _ActorLink()
-    actor = Actor(load, app, joined.send, loop=loop, watch=LoopWatch(loop, load.limits.action_blocks_s))
+    limits = load.limits
+    watch = LoopWatch(loop, limit_s=limits.action_blocks_s, told_s=limits.action_blocks_told_s, root=app.root)
+    actor = Actor(load, app, joined.send, loop=loop, watch=watch)
+    watch.tell = actor.tell_held
     joined.actor = actor
     loop.run_until_complete(loop.create_connection(lambda: joined, sock=socket.socket(fileno=link.fd)))
     while True:
@@ -96,10 +112,11 @@ class _ActorLink(asyncio.Protocol):
 class _LiveLog(CallLog):
     """The lines of an action, told while it runs: those of one turn of the loop together. Its threads log, too."""
 
-    __slots__ = ("_told", "_waiting", "on_line")
+    __slots__ = ("_told", "_waiting", "on_line", "path")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, path: str) -> None:
         super().__init__(limits)
+        self.path = path
         self.on_line: Callable[[], object] = lambda: None
         self._told = 0
         self._waiting = False
@@ -124,6 +141,10 @@ class Watch(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
+
+    def settle(self) -> None:
+        """A run ends: what is to be told of it is told now."""
+        ...
 
 
 class Actor:
@@ -155,6 +176,10 @@ class Actor:
 
         self.writable.set()
         self._runs: dict[int, asyncio.Task[None]] = {}
+        self._bodies: dict[int, tuple[RequestBody, ResponseStream]] = {}
+        """Of the runs that are HTTP actions."""
+
+        self._stopping = False
         self._asks = count(1)
         self._answers: dict[int, asyncio.Future[Outcome]] = {}
 
@@ -182,9 +207,15 @@ class Actor:
         """Do what a message asks for, or begin to."""
         match message:
             case RunAction(run=number, call=call):
-                if not self._runs:
-                    self._watch.start()
-                self._runs[number] = self._loop.create_task(self._run(number, call))
+                self._begin(number, call, lambda ask: run_action(self._app, call, self, ask))
+            case RunHttp():
+                self._begin_http(message)
+            case RequestPiece() | ResponseCredit() | ClientLeft():
+                self._move(message)
+            case CancelRuns():
+                self._stopping = True
+                for task in self._runs.values():
+                    task.cancel()
             case Answer(ask=number, outcome=outcome):
                 answer = self._answers.pop(number, None)
                 if answer is not None and not answer.done():
@@ -198,8 +229,42 @@ class Actor:
 
     # -- one action
 
-    async def _run(self, number: int, call: Call) -> None:
-        log = _LiveLog(self._limits)
+    def _begin(self, number: int, call: Call, work: Work) -> None:
+        if not self._runs:
+            self._watch.start()
+        self._runs[number] = self._loop.create_task(self._run(number, call, work))
+
+    def _begin_http(self, message: RunHttp) -> None:
+        sent, number, bytes_max = message.request, message.run, self._limits.http_body_bytes
+        body = RequestBody(number, self._send, bytes_max, has_body=sent.has_body)
+        stream = ResponseStream(number, self._send, bytes_max, head_only=sent.method == "HEAD")
+        self._bodies[number] = body, stream
+        request = Request(sent.method, sent.url, Headers(sent.headers), body, client=sent.client)
+        refused = None if message.token_refused is None else TokenRefused(*message.token_refused)
+
+        def work(ask: AskGateway) -> Awaitable[Outcome]:
+            return run_http_action(
+                self._app, message.call, self, ask, request=request, reply=stream.send, token_refused=refused
+            )
+
+        self._begin(number, message.call, work)
+
+    def _move(self, message: RequestPiece | ResponseCredit | ClientLeft) -> None:
+        """Something about the bodies of an HTTP action, which may have ended meanwhile."""
+        bodies = self._bodies.get(message.run)
+        if bodies is None:
+            return
+        request, response = bodies
+        match message:
+            case RequestPiece(data=data, end=end):
+                request.add(data, end)
+            case ResponseCredit(size=size):
+                response.add_credit(size)
+            case ClientLeft():
+                response.drop()
+
+    async def _run(self, number: int, call: Call, work: Work) -> None:
+        log = _LiveLog(self._limits, call.path)
         log.on_line = partial(self._loop.call_soon_threadsafe, self._tell_lines, number, log)
         log_of_call.set(log)
         timeout = self._loop.call_later(self._limits.action_time_s, self._time_out, number, call, log)
@@ -208,10 +273,11 @@ class Actor:
             return await self._ask(number, kind, call)
 
         try:
-            outcome = await run_action(self._app, call, self, ask)
+            outcome = await work(ask)
         except BaseException as error:
-            # Cancelled, by our limit (and answered for) or by the app itself; or a `LoopBlocked`.
-            outcome = Outcome(failure=failure_of(error, self._app.root, in_app=True))
+            # Cancelled, by our limit (and answered for), by a stop, or by the app itself; or a `LoopBlocked`.
+            stopped = self._stopping and isinstance(error, asyncio.CancelledError)
+            outcome = Outcome(failure=CANCELLED if stopped else failure_of(error, self._app.root, in_app=True))
         finally:
             timeout.cancel()
         await self.writable.wait()
@@ -224,6 +290,17 @@ class Actor:
         if task is not None:
             task.cancel()
 
+    def tell_held(self, held: Held) -> None:
+        """A run kept the others waiting: say so where it is seen, in its own lines and in the log."""
+        if held.log is not None:
+            held.log.add(
+                "WARN",
+                f"{held.place} kept all other actions waiting for {held.seconds:.2f} s; "
+                f"move such work to asyncio.to_thread(), or use a library that awaits",
+            )
+        path = held.log.path if isinstance(held.log, _LiveLog) else ""
+        self._send(LoopHeld(path=path, place=held.place, seconds=held.seconds))
+
     def _tell_lines(self, number: int, log: "_LiveLog") -> None:
         lines = log.take_untold()
         if lines and number in self._runs:
@@ -231,6 +308,8 @@ class Actor:
 
     def _end(self, number: int, log: CallLog, outcome: Outcome) -> None:
         """Answer for a run, unless it was answered for already."""
+        self._bodies.pop(number, None)
+        self._watch.settle()
         if self._runs.pop(number, None) is not None:
             outcome = msgspec.structs.replace(outcome, log_lines=log.finish())
             self._send(ActionDone(run=number, outcome=outcome))

@@ -1,52 +1,114 @@
 """
-The loop watch: an action that awaits nothing for too long is interrupted.
+The loop watch: what an action does that awaits nothing for too long, it tells, and ends.
 
-An endless loop in an `async def` stops the event loop, and with it every other action and all
-time limits that the loop keeps. So a signal ticks while actions run, and each tick asks the
-loop for a sign of life. When there has been none for as long as is allowed, whatever code is
-running gets a `LoopBlocked`, and at every later tick another one, until the loop turns again.
+One that blocks stops the event loop, and with it every other action and all time limits that
+the loop keeps. So a signal ticks while actions run, and each tick looks where the main thread
+is. In the selector, the loop is waiting: all is well. Elsewhere, the loop is asked for a sign of
+life; until that comes, the loop is held by whatever code is there.
+
+Held for longer than `told_s`, it is told once, when the loop turns again: who held it, where, and
+for how long. Held for longer than `limit_s`, whatever code is running gets a `LoopBlocked`, and at
+every later tick another one, until the loop turns.
 """
 
 import asyncio
+import os
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from joelclaw.errors import LoopBlocked
+from joelclaw.functions.failures import is_users
+from joelclaw.isolate.logs import CallLog, log_of_call
 from joelclaw.isolate.timer import in_platform
 
 TICK_S: Final = 1.0
 TICKS_PER_LIMIT: Final = 8
+TICKS_PER_TOLD: Final = 4
+"""What is told may have lasted this much of `told_s` longer than it is said to have."""
+
+
+class Held(NamedTuple):
+    """The loop was kept from turning."""
+
+    log: CallLog | None
+    """Of the call that held it; None if no call did."""
+
+    place: str
+    """`fetch (app_functions/feeds.py:12)`"""
+
+    seconds: float
 
 
 class LoopWatch:
     """Watches the event loop of the main thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit_s: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        limit_s: float,
+        told_s: float,
+        root: str,
+        tell: Callable[[Held], None] = lambda _: None,
+    ) -> None:
+        """`root` is the folder of the app's files: places are told of those."""
+        self.tell = tell
         self._loop = loop
         self._limit_s = limit_s
-        self._tick_s = min(TICK_S, limit_s / TICKS_PER_LIMIT)
-        self._alive = True
-        self._seen_alive_at = 0.0
+        self._told_s = told_s
+        self._root = root
+        self._tick_s = min(TICK_S, limit_s / TICKS_PER_LIMIT, told_s / TICKS_PER_TOLD)
+        self._turns = True
+        self._held_since = 0.0
+        self._ticked_at = 0.0
+        self._holder: tuple[CallLog | None, str] | None = None
         signal.signal(signal.SIGALRM, self._tick)
 
     def start(self) -> None:
-        self._alive = True
-        self._seen_alive_at = time.monotonic()
+        self._turns = True
+        self._ticked_at = time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, self._tick_s, self._tick_s)
 
     def stop(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
+    def settle(self) -> None:
+        """A call ends, or the loop turns: whoever held it until now is told."""
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            self.tell(Held(*holder, time.monotonic() - self._held_since))
+
     def _sign_of_life(self) -> None:
-        self._alive = True
+        self._turns = True
+        self.settle()
 
     def _tick(self, _signal: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self._alive:
-            self._alive = False
-            self._seen_alive_at = now
+        before, self._ticked_at = self._ticked_at, now
+        if frame is None or frame.f_globals.get("__name__") == "selectors":
+            self._turns = True
+            return
+        if self._turns:
+            self._turns = False
+            # While code in C runs, no tick gets through; then this one is late, by as much as that lasted.
+            self._held_since = before if now - before > self._told_s else now
             self._loop.call_soon_threadsafe(self._sign_of_life)
-        elif now - self._seen_alive_at > self._limit_s and frame is not None and not in_platform(frame):
+        held_s = now - self._held_since
+        if held_s > self._told_s and self._holder is None:
+            self._holder = (log_of_call.get(), self._place(frame))
+        if held_s > self._limit_s and not in_platform(frame):
             raise LoopBlocked(self._limit_s)
+
+    def _place(self, frame: FrameType) -> str:
+        """Where the app is, or the library that it does not wait in."""
+        found: FrameType | None = frame
+        while found is not None and not is_users(found.f_code, self._root):
+            found = found.f_back
+        found = found or frame
+        file = found.f_code.co_filename
+        if file.startswith(self._root + os.sep):
+            file = os.path.relpath(file, self._root)
+        return f"{found.f_code.co_qualname} ({file}:{found.f_lineno})"

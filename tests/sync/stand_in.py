@@ -15,6 +15,7 @@ from joelclaw.clock import MovableClock
 from joelclaw.engine.asker import Asker
 from joelclaw.engine.reactor import Reactor, Resolved, Response, Round
 from joelclaw.engine.results import QueryKey, Result
+from joelclaw.engine.runs import Caller
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.functions.calls import Call, Failure, Outcome, Range
 from joelclaw.functions.manifest import Anyone, FunctionKind, FunctionSpec, Place
@@ -169,7 +170,15 @@ class StandInEngine:
         )
         return Outcome(value=b'"done"', commit_ts=self.commit())
 
-    async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome:
+    async def act(
+        self,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        *,
+        request_id: str = "",
+        caller: Caller = "HttpApi",  # noqa: ARG002 (nobody records)
+    ) -> Outcome:
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.actions.append(QueuedAction(path, args, asker, request_id, answer))
         return await answer

@@ -30,6 +30,7 @@ from joelclaw.engine.reader_lane import ReaderLane
 from joelclaw.engine.release import Release
 from joelclaw.engine.results import QueryKey, Result
 from joelclaw.engine.roles import Roles
+from joelclaw.engine.runs import Caller, Recorder
 from joelclaw.engine.spares import Spares
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.engine.variables import Variables
@@ -139,6 +140,10 @@ class Engine:
         self.reactor.cache.bytes_max = limits.cache_bytes
         self._actors.actions_max, self._actors.waiting_max = limits.actions, limits.actions_waiting
 
+    def record(self, recorder: Recorder) -> None:
+        """Tell this one of every run from here on."""
+        self._writer.recorder = self._readers.recorder = self._actors.recorder = recorder
+
     # -- releases
 
     @property
@@ -150,6 +155,13 @@ class Engine:
     def roles(self) -> Roles:
         """Who has which, as declared with the release that serves."""
         return self._current.load.roles
+
+    @property
+    def secret(self) -> bytes:
+        """What this database's tokens are sealed with."""
+        layout = self._current.layout
+        assert layout is not None, "a release that serves has its layout"
+        return layout.secret
 
     @property
     def manifest(self) -> Manifest:
@@ -307,13 +319,15 @@ class Engine:
         """The answer to a query if it is in memory and holds now. `args` are canonical wire JSON."""
         return self.reactor.recall(self._key(path, args, asker), asker.key)
 
-    async def query(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> tuple[Result, int]:
+    async def query(
+        self, path: str, args: bytes, asker: Asker, *, request_id: str = "", caller: Caller = "HttpApi"
+    ) -> tuple[Result, int]:
         """Answer a query on a snapshot no older than now; the result and the snapshot's timestamp."""
         key = self._key(path, args, asker)
         result = self.reactor.recall(key, asker.key)
         if result is not None:
             return result, self.reactor.published
-        return await self._readers.submit(key, asker.identity, asker.key, request_id)
+        return await self._readers.submit(key, asker.identity, asker.key, request_id, caller)
 
     async def mutate(
         self,
@@ -367,10 +381,18 @@ class Engine:
         return exchange
 
     async def act(
-        self, path: str, args: bytes, asker: Asker, *, request_id: str = "", job: str | None = None, depth: int = 0
+        self,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        *,
+        request_id: str = "",
+        job: str | None = None,
+        depth: int = 0,
+        caller: Caller = "HttpApi",
     ) -> Outcome:
-        """Run an action to its end. `job` and `depth` are those of `mutate`."""
-        return await self._actors.submit(self._call(path, args, asker, request_id, "", job, depth))
+        """Run an action to its end. `job` and `depth` are those of `mutate`; `caller` is for the log."""
+        return await self._actors.submit(self._call(path, args, asker, request_id, "", job, depth), caller)
 
     def _call(
         self,
@@ -408,7 +430,7 @@ class Engine:
             return await self.act(
                 call.path, call.args, asker, request_id=call.request_id, job=call.job, depth=call.depth
             )
-        result, _ = await self.query(call.path, call.args, asker, request_id=call.request_id)
+        result, _ = await self.query(call.path, call.args, asker, request_id=call.request_id, caller="Action")
         return Outcome(value=result.value, failure=result.failure, log_lines=result.log_lines)
 
     # -- time and space

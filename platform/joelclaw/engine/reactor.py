@@ -576,10 +576,19 @@ class Reactor:
         self._shots.add(shot)
         return shot
 
-    def learn(self, shot: Shot, key: QueryKey, identity_key: str, ts: int, now: float, outcome: Outcome) -> Result:
+    def learn(
+        self,
+        shot: Shot,
+        key: QueryKey,
+        identity_key: str,
+        ts: int,
+        now: float,
+        outcome: Outcome,
+        request_id: str = "",
+    ) -> Result:
         """Remember what a call answered on a shot's snapshot, which has to be published: see `when_published`."""
         assert ts <= self.published, "nobody would be woken by the commits between"
-        result = Result(outcome)
+        result = Result(outcome, request_id)
         audience = identity_key if outcome.personal else EVERYBODY
         self._keep(key, audience, result, outcome, shot, ts, now)
         return result

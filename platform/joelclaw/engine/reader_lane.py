@@ -21,6 +21,7 @@ from joelclaw.engine.background import Background
 from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.reactor import Reactor, Round, Shot, call_of
 from joelclaw.engine.results import EVERYBODY, QueryKey, Result
+from joelclaw.engine.runs import UNRECORDED, Caller, Recorder
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S, died_failure
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Identity, Outcome
@@ -46,9 +47,12 @@ log = structlog.get_logger("joelclaw.readers")
 class SingleQuery:
     """A query that somebody waits for without subscribing."""
 
-    __slots__ = ("_waiting", "identity", "identity_key", "key", "request_id", "suspect")
+    __slots__ = ("_waiting", "caller", "identity", "identity_key", "key", "request_id", "suspect")
 
-    def __init__(self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str) -> None:
+    def __init__(
+        self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str, caller: Caller
+    ) -> None:
+        self.caller = caller
         self.key = key
         self.identity = identity
         self.identity_key = identity_key
@@ -132,7 +136,9 @@ class Reader:
 
         def tell() -> None:
             for query, outcome in answered:
-                query.answer(reactor.learn(shot, query.key, query.identity_key, done.ts, now, outcome), done.ts)
+                result = reactor.learn(shot, query.key, query.identity_key, done.ts, now, outcome, query.request_id)
+                query.answer(result, done.ts)
+                self.lane.record(query.key.path, query.caller, outcome, query.request_id)
             reactor.end_shot(shot)
 
         self.lane.put_back(batch[len(answered) :])
@@ -153,6 +159,7 @@ class Reader:
             entry, identity_key = round.running[0]
             self.lane.acquit(entry.key, identity_key)
             reactor.outcome(round, message.outcome)
+            self.lane.record(entry.key.path, "SyncWorker", message.outcome)
         elif isinstance(message, RoundOpened):
             assert round is not None
             reactor.opened(round, message.ts)
@@ -223,6 +230,7 @@ class ReaderLane:
         self.numbers = count(1)
         self.readers: list[Reader] = []
         self.restarts = 0
+        self.recorder: Recorder = UNRECORDED
         self._retired: set[Reader] = set()
         self._queue: deque[SingleQuery] = deque()
         self._queued: dict[tuple[QueryKey, str], SingleQuery] = {}
@@ -240,17 +248,22 @@ class ReaderLane:
     # -- single queries
 
     def submit(
-        self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str
+        self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str, caller: Caller = "HttpApi"
     ) -> "asyncio.Future[tuple[Result, int]]":
         """Run a query on a snapshot no older than now; equal queries that wait together run once."""
         query = self._queued.get((key, identity_key))
         if query is None:
-            query = self._queued[key, identity_key] = SingleQuery(key, identity, identity_key, request_id)
+            query = self._queued[key, identity_key] = SingleQuery(key, identity, identity_key, request_id, caller)
             self._queue.append(query)
             answer = query.wait()
             self.dispatch()
             return answer
         return query.wait()
+
+    def record(self, path: str, caller: Caller, outcome: Outcome, request_id: str = "") -> None:
+        """Tell of a run. Most queries succeed and log nothing, and of those nobody has to hear."""
+        if outcome.failure is not None or outcome.log_lines or self.recorder.quiet_queries:
+            self.recorder.ran("query", path, request_id or Result(outcome).request_id, caller, outcome)
 
     def put_back(self, queries: list[SingleQuery]) -> None:
         for query in reversed(queries):
@@ -378,6 +391,7 @@ class ReaderLane:
         now = self.reactor.clock()
         personal = self._audience(key, identity_key) is not EVERYBODY
         outcome = Outcome(failure=died_failure("query"), personal=personal, expires=now + KILLER_REST_MS)
+        self.record(key.path, "SyncWorker", outcome)
         return self.reactor.learn(shot, key, identity_key, ts, now, outcome)
 
     def _audience(self, key: QueryKey, identity_key: str) -> str | None:

@@ -32,6 +32,10 @@ EVERYBODY = None
 """The audience of a result that did not look at the identity."""
 
 
+REQUEST_ID_LENGTH = 16
+"""Hexadecimal digits."""
+
+
 class QueryKey(NamedTuple):
     """One query as the cache sees it: equal keys have equal results on one snapshot, for one identity."""
 
@@ -47,9 +51,10 @@ class QueryKey(NamedTuple):
 class Result:
     """What a run answered; never changes."""
 
-    __slots__ = ("_digest", "failure", "journal", "log_lines", "text", "value")
+    __slots__ = ("_digest", "_request_id", "failure", "journal", "log_lines", "text", "value")
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, request_id: str = "") -> None:
+        self._request_id = request_id
         self.value = outcome.value
         self.failure: Failure | None = outcome.failure
         self.log_lines = outcome.log_lines
@@ -68,6 +73,15 @@ class Result:
         if not self._digest:
             self._digest = self._make_digest()
         return self._digest
+
+    @property
+    def request_id(self) -> str:
+        """
+        Under which id the run is in the log: that of the request that it ran for, or one of its own.
+
+        What many wait for runs once, so all are told one id.
+        """
+        return self._request_id or self.digest.hex()[:REQUEST_ID_LENGTH]
 
     @property
     def size_bytes(self) -> int:

@@ -24,6 +24,7 @@ from joelclaw.engine.background import Background
 from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.reactor import Reactor, Response
 from joelclaw.engine.results import ISOLATE_DIED
+from joelclaw.engine.runs import UNRECORDED, Recorder, caller_of
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Failure, Outcome
@@ -82,6 +83,7 @@ class WriterLane:
         self.log_bytes = 0
         self.restarts = 0
         self.on_batch: Callable[[BatchDone], None] = lambda _: None
+        self.recorder: Recorder = UNRECORDED
         self._batches = count(first_batch)
         self._queue: deque[Mutation] = deque()
         self._batch = 0
@@ -166,6 +168,13 @@ class WriterLane:
         for mutation, outcome in answered:
             if mutation.future is not None and not mutation.future.done():
                 mutation.future.set_result(outcome)
+            self._record(mutation, outcome)
+
+    def _record(self, mutation: Mutation, outcome: Outcome) -> None:
+        if outcome.ran_for_ms or outcome.failure is not None:  # Otherwise it is what an earlier run has left.
+            call = mutation.call
+            caller = caller_of(call, "HttpApi" if mutation.subscriber is None else "SyncWorker")
+            self.recorder.ran("mutation", call.path, call.request_id, caller, outcome)
 
     # -- the process
 
@@ -236,6 +245,7 @@ class WriterLane:
         outcome = Outcome(failure=died_failure("mutation"))
         if (response := mutation.response(outcome)) is not None:
             self.reactor.respond([response])
+        self._record(mutation, outcome)
         if mutation.future is not None and not mutation.future.done():
             mutation.future.set_result(outcome)
 

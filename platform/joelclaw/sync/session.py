@@ -385,8 +385,7 @@ class Session:
         subscription = self.subscriber.queries.get(query_id)
         path = "" if subscription is None else subscription.path
         # A shared failure has one id for all who are told of it.
-        request_id = result.digest.hex()[:16]
-        message = self._wording.message(failure, path, request_id, tell_all=tell_all)
+        message = self._wording.message(failure, path, result.request_id, tell_all=tell_all)
         return failed_text(message, failure_fields(failure), log_lines, result.journal)
 
     def sent(self, frame: "str | Transition") -> None:

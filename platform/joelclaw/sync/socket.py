@@ -20,6 +20,7 @@ import structlog
 
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.engine.asker import Asker
+from joelclaw.engine.runs import Caller
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 from joelclaw.functions.calls import Outcome
@@ -69,7 +70,9 @@ class SocketEngine(SessionEngine, Protocol):
         respond: Callable[[Outcome], object],
     ) -> None: ...
 
-    async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome: ...
+    async def act(
+        self, path: str, args: bytes, asker: Asker, *, request_id: str = "", caller: Caller = "HttpApi"
+    ) -> Outcome: ...
 
 
 class Outlet(Protocol):
@@ -286,7 +289,9 @@ class Socket:
 
     async def _act(self, act: Act) -> None:
         try:
-            outcome = await self._sockets.engine.act(act.path, act.args, act.asker, request_id=act.request_id)
+            outcome = await self._sockets.engine.act(
+                act.path, act.args, act.asker, request_id=act.request_id, caller="SyncWorker"
+            )
         except Exception:
             log.exception("an action could not be run", path=act.path, request_id=act.request_id)
             self.session.close(INTERNAL)

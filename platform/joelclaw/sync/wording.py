@@ -20,12 +20,11 @@ from random import Random
 import msgspec
 
 from joelclaw.engine.asker import Asker
+from joelclaw.engine.results import REQUEST_ID_LENGTH
 from joelclaw.functions.calls import Failure
 
 Report = Callable[[str, str, Failure], None]
 """Told of each failure that reaches a client: request id, function path, the failure itself."""
-
-REQUEST_ID_LENGTH = 16
 
 _write = msgspec.json.Encoder().encode
 

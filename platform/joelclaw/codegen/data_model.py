@@ -76,7 +76,8 @@ def _table(table: TableSpec) -> str:
 
 def _indexes(indexes: Iterable[IndexSpec]) -> str:
     fields: dict[str, tuple[str, ...]] = {"by_id": ("_id",), "by_creation_time": ("_creationTime",)}
-    fields |= {index.name: (*index.fields, "_creationTime") for index in sorted(indexes, key=lambda index: index.name)}
+    own = sorted((index for index in indexes if index.name[:1] != "_"), key=lambda index: index.name)
+    fields |= {index.name: (*index.fields, "_creationTime") for index in own}
     return braces(f"{key(name)}: [{', '.join(map(json.dumps, paths))}]" for name, paths in fields.items())
 
 

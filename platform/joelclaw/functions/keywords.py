@@ -214,7 +214,7 @@ class KeywordCheck:
         elif source is _NOT_FOUND and isinstance(call.args[0], ast.Attribute):
             owner, name = self._static(call.args[0].value, bindings), call.args[0].attr
             if isinstance(owner, type) and owner in self._tables:
-                known = list(self._tables[owner].indexes)
+                known = [index for index in self._tables[owner].indexes if index[:1] != "_"]
                 reason = f"{owner.__name__} has no index {name!r}"
                 self._report(call.args[0], owner.__name__, reason, did_you_mean(name, known))
 

@@ -188,8 +188,9 @@ class TestEnvironment:
         ),
         ("[app]\nname = ", "joelclaw.toml:2: this is not TOML: invalid value"),
         (
-            "[files]\nurl = 'file:///data'",
-            "joelclaw.toml:1: [files] is for stored files, which this version does not have yet; leave it out",
+            "[files]\nurl = 'data/files'",
+            'joelclaw.toml:2: files.url is "file:///" and the path of a folder, or "s3://", a bucket and a prefix; '
+            'it says "data/files"',
         ),
         (
             "[auth]\nproviders = ['github']",

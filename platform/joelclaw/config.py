@@ -34,7 +34,6 @@ _FOLDER = r"^(?![/~])(?!(.*/)?\.\.(/|$))\S.*$"
 Origin = Annotated[str, Meta(pattern=_ORIGIN)]
 
 _LATER: dict[tuple[str, ...], str] = {
-    ("files",): "stored files",
     ("backup",): "backups",
     ("auth", "providers"): "sign-in",
     ("server", "dashboard_port"): "the dashboard",
@@ -85,6 +84,24 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         Meta(pattern=r"^sqlite:///(?!:memory:)[^?]+$", description='"sqlite:///" and the path of a file'),
     ] = "sqlite:///data/joelclaw.db"
     durability: Annotated[Literal["full", "normal"], Meta(description='"full" or "normal"')] = "full"
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the bytes of stored files are kept."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(file:///[^?#]+|s3://[^/?#]+(/[^?#]*)?(\?[^#]*)?)$",
+            description='"file:///" and the path of a folder, or "s3://", a bucket and a prefix',
+        ),
+    ] = "file:///data/files"
+    access_key_id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="the name of a key to the bucket")
+    ] = None
+    secret_access_key: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="that key's secret", extra={"secret": True})
+    ] = None
 
 
 class Codegen(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +163,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     app: App = App()
     server: Server = Server()
     store: Store = Store()
+    files: Files = Files()
     env: dict[str, Annotated[str, Meta(description="text", extra={"secret": True})]] = {}
     codegen: Codegen = Codegen()
     auth: Auth = Auth()
@@ -166,6 +184,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def database(self) -> Path:
         """The database's file, absolute."""
         return self.root / self.store.url.removeprefix("sqlite:///")
+
+    @property
+    def files_url(self) -> str:
+        """`files.url` with an absolute path, like `store_url`."""
+        folder = self.files.url.removeprefix("file:///")
+        return self.files.url if folder == self.files.url else f"file://{self.root / folder}"
+
+    @property
+    def files_credentials(self) -> dict[str, str]:
+        """What opens the bucket, as far as it is declared."""
+        declared = {"access_key_id": self.files.access_key_id, "secret_access_key": self.files.secret_access_key}
+        return {name: value for name, value in declared.items() if value is not None}
 
     @property
     def bundles(self) -> Path:

@@ -122,6 +122,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="the bytes of a request to an HTTP action, and of its response, a whole number from 1")
     ] = 20 * MIB
 
+    upload_bytes: Annotated[
+        Bytes | None, Meta(description="the bytes of one uploaded file, a whole number from 1")
+    ] = None
+
     # -- what an app consists of
 
     document_bytes: Annotated[

@@ -36,12 +36,18 @@ from joelclaw.deploy.lock import locked
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import CommandFailed, PlatformError, SystemCallFailed
+from joelclaw.files.opening import open_files
+from joelclaw.files.protocol import FileStore
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
 from joelclaw.http.api import Api
 from joelclaw.http.app import App
 from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
+from joelclaw.http.storage import StorageRoutes
+from joelclaw.scheduler.expiry import Expiry
+from joelclaw.scheduler.jobs import Jobs
+from joelclaw.scheduler.sweeping import FileSweeper
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.websocket import WebSocketProtocol
 from joelclaw.sync.wording import Wording
@@ -131,8 +137,18 @@ async def serve(
             authenticator = Authenticator(
                 AdminKeys(_KeyTable(SystemCalls(engine)).known, config.server.admin_key), users
             )
-            async with _running(_services(engine, config)):
-                await _serve_api(config, engine, authenticator, listener, development=development, host=host, stop=stop)
+            files = open_files(config.files_url, config.files_credentials)
+            storage = StorageRoutes(
+                SystemCalls(engine),
+                files,
+                engine.clock,
+                secret=lambda: engine.secret,
+                bytes_max=lambda: deployer.config.limits.upload_bytes,
+            )
+            async with _running(_services(engine, config, files)):
+                await _serve_api(
+                    config, engine, authenticator, storage, listener, development=development, host=host, stop=stop
+                )
         finally:
             deploying.cancel()
             try:
@@ -142,9 +158,17 @@ async def serve(
                 await engine.close()
 
 
-def _services(engine: Engine, config: Config) -> list[Service]:  # noqa: ARG001 (each takes what it needs)
+def _services(
+    engine: Engine,
+    config: Config,  # noqa: ARG001 (each takes what it needs)
+    files: FileStore,
+) -> list[Service]:
     """What runs beside the protocols, in the order in which it is ended."""
-    return []
+    return [
+        Expiry(SystemCalls(engine)),
+        FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret),
+        Jobs(engine),
+    ]
 
 
 @asynccontextmanager
@@ -184,6 +208,7 @@ async def _serve_api(
     config: Config,
     engine: Engine,
     authenticator: Authenticator,
+    storage: StorageRoutes,
     listener: sockets_of_the_system.socket,
     *,
     development: bool,
@@ -200,6 +225,7 @@ async def _serve_api(
         name=config.app.name,
         version=version("joelclaw"),
         cors=Cors(config.server.allowed_origins),
+        storage=storage,
     )
     if config.server.admin_key is None:
         await _KeyTable(SystemCalls(engine)).ensure(config.app.name, host)

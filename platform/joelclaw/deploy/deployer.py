@@ -147,6 +147,8 @@ class Deployer:
             limits=config.limits,
             development=development,
             api_origin=self._origins.api,
+            files_url=config.files_url,
+            files_credentials=config.files_credentials,
             site_origin=self._origins.site,
             roles={role: list(entries) for role, entries in config.auth.roles.items()},
         )
@@ -268,12 +270,12 @@ def engine_limits(config: Config) -> EngineLimits:
 
 def _fixed(config: Config) -> dict[str, object]:
     """What only a start can apply."""
-    return {"[server]": config.server, "[store]": config.store, "app.name": config.app.name}
+    return {"[server]": config.server, "[store]": config.store, "[files]": config.files, "app.name": config.app.name}
 
 
 def _with_fixed(declared: Config, old: Config) -> Config:
     app = msgspec.structs.replace(declared.app, name=old.app.name)
-    return msgspec.structs.replace(declared, app=app, server=old.server, store=old.store)
+    return msgspec.structs.replace(declared, app=app, server=old.server, store=old.store, files=old.files)
 
 
 def _read_if_there(path: Path) -> bytes | None:

@@ -183,6 +183,16 @@ class DiskReading:
                 os.close(fd)
 
 
+async def read_file(path: "os.PathLike[str]") -> AsyncIterator[bytes]:
+    """Any file of this machine, in pieces. Raises what opening and reading it raise."""
+    file = await asyncio.to_thread(open, path, "rb", 0)
+    try:
+        while piece := await asyncio.to_thread(file.read, WRITE_BYTES):
+            yield piece
+    finally:
+        file.close()
+
+
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
     """The system's errors as ours."""

@@ -68,8 +68,12 @@ class Upload(Protocol):
         ...
 
 
-class Reading(AsyncIterator[bytes], Protocol):
+class Reading(Protocol):
     """Bytes that are being read, in pieces. Close it, also after its end."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def __anext__(self) -> bytes: ...
 
     async def aclose(self) -> None: ...
 

@@ -46,6 +46,8 @@ from joelclaw.http.requests import (
     respond,
     text_answer,
 )
+from joelclaw.http.storage import PREFIX as STORAGE_PREFIX
+from joelclaw.http.storage import StorageRoutes
 from joelclaw.sync.messages import ts_text
 from joelclaw.sync.socket import OUTLET, Sockets
 from joelclaw.sync.wording import Wording, log_lines_text, random_request_id
@@ -101,12 +103,14 @@ class Api:
         name: str,
         version: str,
         cors: Cors,
+        storage: StorageRoutes | None = None,
     ) -> None:
         self._engine = engine
         self._authenticator = authenticator
         self._wording = wording
         self._sockets = sockets
         self._cors = cors
+        self._storage = storage
         self._reads = ConsistentReads()
         self._routes: dict[str, dict[str, Handler]] = {
             "/api/query": {"POST": self._query, "GET": self._query_by_url},
@@ -132,6 +136,9 @@ class Api:
         if request.method == "OPTIONS":
             await respond(send, Answer(b""), self._cors.preflight(request))
             return
+        if self._storage is not None and path.startswith(STORAGE_PREFIX):
+            await self._serve_storage(self._storage, request, scope, receive, send)
+            return
         if path == "/echo" and request.method == "POST":
             await self._echo(request, receive, send)
             return
@@ -149,16 +156,8 @@ class Api:
     async def _answer(self, request: Request) -> Answer:
         try:
             return await self._handler(request)(request)
-        except RequestRefused as error:
-            return refusal_answer(error)
-        except TokenRefused as error:
-            return refusal_answer(RequestRefused(401, error.reason_code, str(error)))
-        except AdminKeyRefused as error:
-            return refusal_answer(RequestRefused(403, "BadDeployKey", str(error)))
-        except Exception:
-            log.exception("a request could not be answered", path=request.path)
-            sentence = "Your request couldn't be completed. Try again later."
-            return refusal_answer(RequestRefused(500, "InternalServerError", sentence))
+        except Exception as error:
+            return _refused(request, error)
 
     def _handler(self, request: Request) -> Handler:
         methods = self._routes.get(request.path)
@@ -238,7 +237,7 @@ class Api:
         request_id = random_request_id()
         result, _ = await self._engine.query(call.path, call.args, asker, request_id=request_id)
         if result.failure is not None:
-            return self._failure(call, result.failure, result.log_lines, asker, request_id)
+            return self._failure(call, result.failure, result.log_lines, asker, result.request_id)
         return self._success(call, result.value, result.log_lines, asker)
 
     def _success(self, call: HttpCall, value: bytes, log_lines: list[str], asker: Asker) -> Answer:
@@ -276,6 +275,15 @@ class Api:
 
     # -- the rest
 
+    async def _serve_storage(
+        self, storage: StorageRoutes, request: Request, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        headers = self._cors.headers(request)
+        try:
+            await storage(scope, receive, send, headers)
+        except Exception as error:
+            await respond(send, _refused(request, error), headers)
+
     async def _echo(self, request: Request, receive: Receive, send: Send) -> None:
         """Send the body back piece by piece, as it comes: nothing of it is kept."""
         headers = [(b"content-type", request.content_type or b"application/octet-stream"), *self._cors.headers(request)]
@@ -289,6 +297,20 @@ class Api:
             size += len(body)
             more = message.get("more_body", False) and size <= ECHO_BYTES_MAX
             await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _refused(request: Request, error: Exception) -> Answer:
+    """What is told of an exception; one that is none of ours is a defect, and told to the log."""
+    match error:
+        case RequestRefused():
+            return refusal_answer(error)
+        case TokenRefused():
+            return refusal_answer(RequestRefused(401, error.reason_code, str(error)))
+        case AdminKeyRefused():
+            return refusal_answer(RequestRefused(403, "BadDeployKey", str(error)))
+    log.error("a request could not be answered", path=request.path, exc_info=error)
+    sentence = "Your request couldn't be completed. Try again later."
+    return refusal_answer(RequestRefused(500, "InternalServerError", sentence))
 
 
 def _text(text: str) -> Handler:

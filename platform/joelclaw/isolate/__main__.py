@@ -19,6 +19,7 @@ from typing import Final
 
 from joelclaw.errors import AppRefused
 from joelclaw.functions.loader import LoadedApp, load_app
+from joelclaw.functions.storage import Places
 from joelclaw.isolate import logs, memory
 from joelclaw.isolate.framing import GatewayGone, Link
 from joelclaw.isolate.hooks import ProcessHooks
@@ -79,7 +80,9 @@ def _load_app(load: Load) -> LoadedApp:
         del sys.path[0]
     # Bytecode is trusted by its whole second: never leave any of files that are edited while we run.
     sys.dont_write_bytecode = True
-    return load_app(load.root, load.functions, load.schema, load.wire_names, load.limits)
+    app = load_app(load.root, load.functions, load.schema, load.wire_names, load.limits)
+    app.places = Places(load.api_origin, load.files_url, load.files_credentials)
+    return app
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ same transaction and without a check of arguments. `ctx.run_query` and its like 
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from typing import Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast, overload
 
 from msgspec import Struct, UnsetType
@@ -137,7 +137,7 @@ def action(
 
     `retry` says that a scheduled run, or a cron's, may be tried again when it fails or is cut off by a crash.
     """
-    return _made(partial(Action, retry=retry), fn, allow, name)
+    return _made(lambda fn, allow, name: Action(fn, allow, name, retry), fn, allow, name)
 
 
 def _made(kind: Callable[..., Any], fn: Callable[..., Any] | None, allow: "Rule | None", name: str | None) -> Any:

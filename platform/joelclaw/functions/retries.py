@@ -51,7 +51,8 @@ class RetrySpec(msgspec.Struct, frozen=True, kw_only=True):
         delay_ms = self.backoff_ms
         for _ in range(attempts - 1):
             delay_ms = min(delay_ms * self.growth, self.backoff_max_ms)
-        return min(delay_ms, self.backoff_max_ms) * (1 - self.jitter * chance)
+        # Never none at all: another attempt is due at another instant.
+        return max(1.0, min(delay_ms, self.backoff_max_ms) * (1 - self.jitter * chance))
 
 
 def retry_spec(retry: Retry) -> RetrySpec:

@@ -22,6 +22,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET
 
+from joelclaw.errors import Misuse
 from joelclaw.functions.calls import Call
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
@@ -39,6 +40,9 @@ KEPT_MS: Final = 7 * 86_400_000.0
 
 Line: TypeAlias = Literal["mutations", "actions", "running", "ended"]
 """Waits to run, as a mutation or as an action; runs; is over and waits to be forgotten."""
+
+STEP_BYTES: Final = 2 * 2**20
+"""A transaction over many jobs goes no further when it has read so much: one may have megabytes of arguments."""
 
 FINAL_CODES: Final = frozenset({"arguments_refused", "function_not_found", "wrong_kind"})
 """Failures that trying again cannot mend: only a deploy could."""
@@ -71,6 +75,7 @@ class DueJob(Object):
 
     id: Id[ScheduledJob]
     path: str
+    at: float
 
 
 # -- scheduling
@@ -107,7 +112,12 @@ def cancel(ctx: MutationCtx, id: Id[ScheduledJob]) -> None:
 
     An action that runs already goes on, but schedules nothing any more and is not tried again.
     """
-    job = ctx.db.get(id)
+    known = ctx.db.parse_id(ScheduledJob, id)
+    if known is None:
+        raise Misuse(
+            f"scheduler.cancel: {id!r:.80} is no id of a scheduled job; give what run_after or run_at returned"
+        )
+    job = ctx.db.get(known)
     if job is not None and job.state.kind in ("pending", "inProgress"):
         _finish(ctx, job, JobState(kind="canceled"))
 
@@ -122,7 +132,7 @@ def due(ctx: QueryCtx, line: Line, limit: int) -> list[DueJob]:
     for entry in ctx.db.query(QueueEntry.by_line, line=line):
         if len(found) == limit or ctx.before(entry.at):
             break
-        found.append(DueJob(id=entry.job, path=entry.path))
+        found.append(DueJob(id=entry.job, path=entry.path, at=entry.at))
     return found
 
 
@@ -175,6 +185,15 @@ def claim(ctx: MutationCtx, id: Id[ScheduledJob]) -> str | None:
 
 
 @mutation
+def release(ctx: MutationCtx, id: Id[ScheduledJob]) -> None:
+    """An action job that was claimed has not begun: let it be due again."""
+    job = ctx.db.get(id)
+    if job is not None and job.state.kind == "inProgress":
+        ctx.db.patch(job, state=JobState(kind="pending"))
+        _move(ctx, id, "actions", ctx.now())
+
+
+@mutation
 def end(ctx: MutationCtx, id: Id[ScheduledJob], error: str | None, code: str) -> None:
     """
     An action job that was claimed has run, or a mutation job could not; why it failed, if it did.
@@ -191,6 +210,8 @@ def recover(ctx: MutationCtx, limit: int) -> bool:
     """At the start: end the attempts that an earlier life of the server began; whether there may be more."""
     cut_off = ctx.db.query(QueueEntry.by_line, line="running").take(limit)
     for entry in cut_off:
+        if ctx.db.run.bytes_read > STEP_BYTES:
+            return True
         job = ctx.db.get(entry.job)
         if job is not None:
             _end_attempt(ctx, job, CUT_OFF, "cut_off")
@@ -212,6 +233,8 @@ def forget(ctx: MutationCtx, limit: int) -> bool:
     """Remove jobs that ended long ago; whether there may be more."""
     old = ctx.db.query(QueueEntry.by_line, line="ended", at=lte(ctx.now())).take(limit)
     for entry in old:
+        if ctx.db.run.bytes_read > STEP_BYTES:
+            return True
         if ctx.db.get(entry.job) is not None:
             ctx.db.delete(entry.job)
         ctx.db.delete(entry)
@@ -222,8 +245,8 @@ def forget(ctx: MutationCtx, limit: int) -> bool:
 
 
 def _find(ctx: QueryCtx, id: str) -> ScheduledJob | None:
-    table = ctx.db.parse_id(ScheduledJob, id)
-    return None if table is None else ctx.db.get(table)
+    known = ctx.db.parse_id(ScheduledJob, id)
+    return None if known is None else ctx.db.get(known)
 
 
 def _line_of(ctx: QueryCtx, path: str) -> Line:

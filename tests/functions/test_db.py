@@ -1,5 +1,6 @@
 """`ctx.db`: reading and writing documents, what is refused, and that a refusal changes nothing."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -404,3 +405,27 @@ def test_close_to_a_limit_is_warned(run: Callable[..., Any], caplog: pytest.LogC
     assert [record.getMessage().split(".")[0] for record in caplog.records] == [
         "Many reads in a single function execution (actual: 3100, limit: 4096)"
     ]
+
+
+# -- what is no value of its kind
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("ctx.before(float('nan'))", "NaN is no instant: nothing is before or after it; look where it was computed"),
+        ("ctx.after(float('nan'))", "NaN is no instant"),
+        ("ctx.within(float('nan'), '15s')", "NaN is no instant"),
+        ("ctx.db.parse_id(Room, 5)", "Invalid argument `text` for `db.parse_id`: 5 is no text"),
+        ("ctx.db.parse_id(Room, None)", "Invalid argument `text` for `db.parse_id`: None is no text"),
+    ],
+)
+def test_what_is_no_instant_or_text_is_refused(run: Callable[..., Any], expression: str, message: str) -> None:
+    """A comparison with NaN has no answer that changes, and what is no text is no id: both are mistakes, and told."""
+    with pytest.raises(CallError, match=re.escape(f"Uncaught Misuse: {message}")):
+        run(f"return {expression}")
+
+
+def test_endless_instants_are_instants(run: Callable[..., Any]) -> None:
+    """Infinity is after everything: what lasts for ever is written like this."""
+    assert run("return [ctx.before(float('inf')), ctx.after(float('-inf'))]") == [True, True]

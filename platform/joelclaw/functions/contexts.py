@@ -75,7 +75,12 @@ class QueryCtx:
 
     @property
     def random(self) -> Random:
-        """Randomness, seeded anew for each call."""
+        """
+        Randomness, seeded anew for each call.
+
+        A call that is run again because its process died gets other numbers: what the first
+        run did with its own was undone with it, and nobody has seen them.
+        """
         if self._run.random is None:
             self._run.random = Random(self._run.hooks.random_bytes(SEED_BYTES))
         return self._run.random

@@ -72,6 +72,8 @@ class Reader:
     def parse_id(self, table: type[D], text: str, /) -> Id[D] | None:
         """The text as an id, if it is one of this table; whether there is such a document is another question."""
         opened = self.run.app.open_table(table)
+        if not isinstance(text, str):
+            raise Misuse(f"Invalid argument `text` for `db.parse_id`: {text!r:.80} is no text")
         return text if table_number_of(text) == opened.number and self._sees(opened) else None  # type: ignore[return-value]
 
     # -- by index
@@ -183,16 +185,19 @@ class Writer(Reader):
             raise Misuse("Provided creation time: the platform sets it; leave it out")
         run = self.run
         assert run.txn is not None
+        assert run.changes is not None
         internal = new_internal(run.hooks.random_bytes(RANDOM_BYTES), int(run.now_ms // DAY_MS))
         created_at = run.txn.next_creation_time(run.now_ms)
         _set_system_fields(document, encode_id(table.number, internal), created_at)
         try:
             raw = table.encode(document)
             run.count_write(len(raw))
-            run.txn.insert(table.layout, document.id, raw, table.info.keys(document, table.layout))
+            keys = table.info.keys(document, table.layout)
+            run.txn.insert(table.layout, document.id, raw, keys)
         except BaseException:
             _set_system_fields(document, UNSET, UNSET)
             raise
+        run.changes.add(document.id, (), keys)
         return document.id
 
     def save(self, document: D, /) -> D:
@@ -255,9 +260,13 @@ class Writer(Reader):
         """
         id, cls = _identified(target, "delete")
         table, stored = self._stored(id, "delete", cls)
-        self.run.count_write(0)
-        assert self.run.txn is not None
-        self.run.txn.delete(table.layout, id, table.info.keys(stored, table.layout))
+        run = self.run
+        assert run.txn is not None
+        assert run.changes is not None
+        run.count_write(0)
+        keys = table.info.keys(stored, table.layout)
+        run.txn.delete(table.layout, id, keys)
+        run.changes.add(id, keys, ())
 
     # -- how a document is replaced
 
@@ -285,11 +294,13 @@ class Writer(Reader):
     def _write(self, table: OpenTable, stored: Any, document: Any) -> None:
         run = self.run
         assert run.txn is not None
+        assert run.changes is not None
         self._check_unchanged("creation_time", document.creation_time, stored.creation_time, stored.id)
         raw = table.encode(document)
         run.count_write(len(raw))
         old, new = table.info.keys(stored, table.layout), table.info.keys(document, table.layout)
         run.txn.replace(table.layout, stored.id, raw, old, new)
+        run.changes.add(stored.id, old, new)
 
     def _check_unchanged(self, field: str, given: object, stored: object, id: str) -> None:
         if given == stored:

@@ -44,13 +44,17 @@ def call_undoable(
 ) -> Any:
     """Like `call`, and undo what was written if it fails."""
     txn = run.txn
+    changes = run.changes
     assert txn is not None, "only a mutation's context offers this"
+    assert changes is not None
     done = run.documents_written, run.bytes_written, run.scheduled, run.scheduled_bytes
+    mark = len(changes)
     savepoint = txn.savepoint()
     try:
         result = call(run, function, ctx, args, kwargs)
     except BaseException:
         txn.rollback_to(savepoint)
+        changes.undo_to(mark)
         run.documents_written, run.bytes_written, run.scheduled, run.scheduled_bytes = done
         raise
     txn.release(savepoint)

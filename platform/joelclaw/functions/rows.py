@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 
 from joelclaw.errors import Misuse, NotUnique
 from joelclaw.functions.calls import Range
+from joelclaw.functions.changes import Changes, Detours
 from joelclaw.functions.run import Run
 from joelclaw.schema.bounds import Bounds
 from joelclaw.schema.shapes import Stored
@@ -86,13 +87,53 @@ class Walk:
         return rows
 
     def each(self, limit: int = SLICE_FIRST) -> Iterator[tuple[bytes, bytes]]:
-        """All rows, one after another; each counts as read when it is handed out."""
+        """
+        All rows, one after another; each counts as read when it is handed out.
+
+        Where the run writes, these are the rows of the beginning: `changes.py` has the rule.
+        """
+        if self._run.changes is not None:
+            yield from self._each_amid_writes(self._run.changes, limit)
+            return
         count_read = self._run.count_read
         while not self.exhausted:
             for row in self.fetch(limit):
                 count_read(1, len(row[1]))
                 yield row
             limit = min(4 * limit, SLICE_MAX)
+
+    def _each_amid_writes(self, changes: Changes, limit: int) -> Iterator[tuple[bytes, bytes]]:
+        detours = Detours(changes, self._bounds, self._reverse)
+        changes.begin_walk()
+        try:
+            while not self.exhausted:
+                for key, fetched in self.fetch(limit):
+                    yield from self._left_before(key, detours)
+                    raw = None if detours.came(key) else self._as_it_is(detours.changed(key), fetched, detours)
+                    detours.pass_by(key)
+                    if raw is not None:
+                        self._run.count_read(1, len(raw))
+                        yield key, raw
+                limit = min(4 * limit, SLICE_MAX)
+            yield from self._left_before(None, detours)
+        finally:
+            changes.end_walk()
+
+    def _left_before(self, key: bytes | None, detours: Detours) -> Iterator[tuple[bytes, bytes]]:
+        """Rows that stood before a key and were moved; those that the walk has still to visit."""
+        detours.learn()
+        while (left := detours.next_before(key)) is not None:
+            raw = self._as_it_is(left, None, detours)
+            if raw is not None:
+                self._run.count_read(1, len(raw))
+                yield detours.place, raw
+            detours.learn()
+
+    def _as_it_is(self, id: str | None, fetched: bytes | None, detours: Detours) -> bytes | None:
+        """The text of a document by now, if it still is in the range. No id: it was not written since."""
+        if id is None:
+            return fetched
+        return self._run.snapshot.get(self._table.layout, id) if detours.stays(id) else None
 
     def stop_at(self, key: bytes | None) -> None:
         """This was the last key that anybody looked at (None: nobody looked at any)."""
@@ -115,6 +156,11 @@ def range_of(bounds: Bounds) -> Range:
     start = None if bounds.start == bounds.prefix else bounds.start
     end = None if bounds.end is None or bounds.end == end_of(bounds.prefix) else bounds.end
     return Range(bounds.index.number, bounds.prefix, start, end)
+
+
+def both(before: Callable[[Any], object] | None, keep: Callable[[Any], object]) -> Callable[[Any], object]:
+    """A filter behind another one."""
+    return keep if before is None else lambda document: before(document) and keep(document)
 
 
 class Rows(Generic[D]):
@@ -141,9 +187,8 @@ class Rows(Generic[D]):
 
     def filter(self, keep: Callable[[D], object], /) -> Self:
         """Only documents for which `keep` says yes. They are read all the same; an index reads less."""
-        before = self._keep
-        both = keep if before is None else lambda document: before(document) and keep(document)
-        return type(self)(self._db, self._table, self._bounds, both, self._reverse if self._ordered else None)
+        reverse = self._reverse if self._ordered else None
+        return type(self)(self._db, self._table, self._bounds, both(self._keep, keep), reverse)
 
     def first(self) -> D | None:
         """The first document, or None."""
@@ -189,9 +234,10 @@ class Rows(Generic[D]):
         Raises:
             InvalidCursor: The cursor is of another query; clients know and begin again.
         """
-        from joelclaw.functions.pages import paginate
+        from joelclaw.functions.pages import IndexCourse, paginate
 
-        return paginate(self._db, self._table, self._bounds, self._reverse, self._keep, options)
+        course = IndexCourse(self._db.run, self._table, self._bounds, self._reverse)
+        return paginate(self._db, course, self._table.decode, self._keep, options)
 
     def __iter__(self) -> Iterator[D]:
         if self._bounds is None:

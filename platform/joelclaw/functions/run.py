@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from joelclaw.errors import LimitExceeded, Misuse
 from joelclaw.functions.calls import INFINITY, SYSTEM_PREFIX, Call, Range
+from joelclaw.functions.changes import Changes
 from joelclaw.functions.hooks import Hooks
 from joelclaw.limits import DEFAULT_LIMITS, WARNING_SHARE, setting
 from joelclaw.schema.shapes import Stored
@@ -93,6 +94,7 @@ class Run:
         "bytes_read",
         "bytes_written",
         "call",
+        "changes",
         "depth",
         "documents_read",
         "documents_written",
@@ -126,6 +128,9 @@ class Run:
         self.now_ms = call.now or hooks.clock()
         self.reads: list[Range | None] | None = [] if txn is None else None
         """Ranges looked at; None: nothing of it was. A range that is still being walked stands here whole."""
+
+        self.changes = None if txn is None else Changes()
+        """What is written while an index is walked."""
 
         self.documents_read = self.bytes_read = self.ranges_read = 0
         self.documents_written = self.bytes_written = 0
@@ -239,6 +244,8 @@ class Run:
 
     def passes(self, at_ms: float) -> bool:
         """Is now at or after an instant? If not, the answer changes then, and the result expires."""
+        if at_ms != at_ms:
+            raise Misuse("NaN is no instant: nothing is before or after it; look where it was computed")
         self.timed = True
         if self.now_ms < at_ms < self.expires:
             self.expires = at_ms

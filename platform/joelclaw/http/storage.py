@@ -185,7 +185,7 @@ class StorageRoutes:
         common = [*served.headers(), *more_headers]
         if _matches(headers.get("if-none-match"), served.tag):
             await _start(send, 304, common)
-            await send({"type": "http.response.body"})
+            await send({"type": "http.response.body", "body": b""})
             return
         status, start, end = 200, 0, served.size
         if body and "range" in headers and headers.get("if-range", served.tag) == served.tag:
@@ -202,7 +202,7 @@ class StorageRoutes:
         common.append((b"content-length", b"%d" % (end - start)))
         if not body or start == end:
             await _start(send, status, common)
-            await send({"type": "http.response.body"})
+            await send({"type": "http.response.body", "body": b""})
             return
         await self._stream(served, start, end, status, common, receive_message, send)
 
@@ -232,7 +232,7 @@ class StorageRoutes:
                     if gone.done():
                         return
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body"})
+                await send({"type": "http.response.body", "body": b""})
             except (BytesMissing, FileStoreFailed) as error:
                 # The head is sent: to stop short is all that tells the client.
                 log.error("a stored file could not be read to its end", reason=str(error))

@@ -19,6 +19,7 @@ from joelclaw.config import load_config
 from joelclaw.errors import CommandFailed
 from joelclaw.functions.calls import Outcome, Range
 from joelclaw.http.api import Api
+from joelclaw.http.app import App
 from joelclaw.http.requests import Cors
 from joelclaw.server import ApiServer, listen, uvicorn_config
 from joelclaw.sync.socket import Sockets
@@ -40,7 +41,7 @@ class World:
         (config_root / "joelclaw.toml").write_text("[server]\napi_port = 0\n")
         self.listener = listen(load_config(config_root, {}))
         self.port: int = self.listener.getsockname()[1]
-        self.server = ApiServer(uvicorn_config(api), self.sockets)
+        self.server = ApiServer(uvicorn_config(App(api)), self.sockets)
 
     async def connect(self) -> ClientConnection:
         peer = await connect(f"ws://127.0.0.1:{self.port}/api/1.48.0/sync", max_size=None, compression=None)

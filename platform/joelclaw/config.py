@@ -31,14 +31,15 @@ FILE_NAME = "joelclaw.toml"
 _ORIGIN = r"^https?://[^/\s?#]+$"
 _FOLDER = r"^(?![/~])(?!(.*/)?\.\.(/|$))\S.*$"
 
+SITE_PORT = 3211
+"""Where HTTP actions are, where nobody says otherwise."""
+
 Origin = Annotated[str, Meta(pattern=_ORIGIN)]
 
 _LATER: dict[tuple[str, ...], str] = {
     ("backup",): "backups",
     ("auth", "providers"): "sign-in",
     ("server", "dashboard_port"): "the dashboard",
-    ("server", "site_port"): "HTTP actions",
-    ("server", "site_origin"): "HTTP actions",
 }
 
 
@@ -63,6 +64,17 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     api_origin: Annotated[
         Origin | None, Meta(description="where clients reach api_port from outside, like https://api.example.com")
     ] = None
+    site_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(description="a port, a whole number from 0 to 65535 (0: any that is free)"),
+    ] = None
+    site_origin: Annotated[
+        Origin | None, Meta(description="where site_port is reached from outside, like https://site.example.com")
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(description='a list of addresses and networks, like ["127.0.0.1", "10.0.0.0/8"]'),
+    ] = ()
     allowed_origins: Annotated[
         tuple[Origin, ...], Meta(description='a list of origins, like ["https://example.com"]')
     ] = ()
@@ -196,6 +208,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """What opens the bucket, as far as it is declared."""
         declared = {"access_key_id": self.files.access_key_id, "secret_access_key": self.files.secret_access_key}
         return {name: value for name, value in declared.items() if value is not None}
+
+    @property
+    def site_port(self) -> int:
+        """The port of HTTP actions: as declared, otherwise the usual one, or any if that of clients is any."""
+        if self.server.site_port is not None:
+            return self.server.site_port
+        return 0 if self.server.api_port == 0 else SITE_PORT
 
     @property
     def bundles(self) -> Path:
@@ -346,7 +365,9 @@ def _suggestion(path: tuple[str, ...], name: str) -> str:
 
 
 def _check_references(config: Config) -> None:
-    """Refuse a folder or file that the declaration names and that is not there."""
+    """Refuse a folder or file that the declaration names and that is not there, and a proxy that can be none."""
+    for proxy in config.server.trusted_proxies:
+        _check_proxy(config, proxy)
     for setting, name, exists, kind in (
         ("functions", config.app.functions, Path.is_dir, "folder"),
         ("schema", config.app.schema, Path.is_file, "file"),
@@ -358,6 +379,21 @@ def _check_references(config: Config) -> None:
                 line,
                 f"app.{setting} names the {kind} '{name}', which is not there; create it or correct the name",
             )
+
+
+def _check_proxy(config: Config, text: str) -> None:
+    # Not at the top: most commands that read the declaration serve nothing.
+    from ipaddress import ip_network
+
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise ConfigRefused(
+            config.source.path.name,
+            config.source.line("server", "trusted_proxies"),
+            f"server.trusted_proxies names {text!r:.80}, which is neither an address nor a network; "
+            f'write it like "127.0.0.1" or "10.0.0.0/8"',
+        ) from None
 
 
 def _holds(document: Any, keys: tuple[str, ...]) -> bool:

@@ -1,7 +1,7 @@
 """
 The server: the parts put together, started, and stopped without losing anything.
 
-One event loop serves every socket. Start: take the port, so that a second server is told at
+One event loop serves every socket. Start: take the ports, so that a second server is told at
 once; deploy the app; only then listen. Stop, at SIGTERM or Ctrl-C: listen no more, answer what was
 received, close the sockets with a code that makes clients come back, let requests end, end
 the isolates. A second Ctrl-C waits for nothing.
@@ -18,7 +18,7 @@ import os
 import signal
 import socket as sockets_of_the_system
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -41,9 +41,11 @@ from joelclaw.files.protocol import FileStore
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
 from joelclaw.http.api import Api
-from joelclaw.http.app import App
+from joelclaw.http.app import App, Doors
+from joelclaw.http.forwarding import Proxies
 from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
+from joelclaw.http.site import Site
 from joelclaw.http.storage import StorageRoutes
 from joelclaw.scheduler.expiry import Expiry
 from joelclaw.scheduler.jobs import Jobs
@@ -85,8 +87,8 @@ class Service(Protocol):
 class Host(Narrator, Protocol):
     """Who tells the people before the terminal."""
 
-    def serving(self, url: str, *, development: bool) -> None:
-        """Clients are answered from now on."""
+    def serving(self, url: str, *, site_url: str, development: bool) -> None:
+        """Clients are answered from now on, and at `site_url` those of HTTP actions."""
         ...
 
     def admin_key_made(self, key: str) -> None:
@@ -122,12 +124,13 @@ async def serve(
     config: Config, *, development: bool, host: Host, users: UserVerifier | None = None, stop: asyncio.Event
 ) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
-    with closing(listen(config)) as listener, locked(config.database):
+    with closing(listen(config)) as listener, closing(listen_for_site(config)) as site, locked(config.database):
         limits = engine_limits(config)
         crew = limits.readers + 2
         engine = Engine(limits, development=development, spares=crew if development else 0)
         announced = _FirstDeploy(host)
-        deployer = Deployer(engine, config, announced, Origins(api=config.server.api_origin or url_of(listener)))
+        origins = Origins(config.server.api_origin or url_of(listener), config.server.site_origin or url_of(site))
+        deployer = Deployer(engine, config, announced, origins)
         deploying = asyncio.create_task(deployer.follow() if development else deployer.deploy(development=False))
         # Who cannot follow the files any more, or has nothing to serve, has to say so.
         deploying.add_done_callback(lambda task: stop.set() if development or _failed(task) else None)
@@ -147,7 +150,15 @@ async def serve(
             )
             async with _running(_services(engine, config, files)):
                 await _serve_api(
-                    config, engine, authenticator, storage, listener, development=development, host=host, stop=stop
+                    config,
+                    engine,
+                    authenticator,
+                    storage,
+                    listener,
+                    site,
+                    development=development,
+                    host=host,
+                    stop=stop,
                 )
         finally:
             deploying.cancel()
@@ -210,6 +221,7 @@ async def _serve_api(
     authenticator: Authenticator,
     storage: StorageRoutes,
     listener: sockets_of_the_system.socket,
+    site_listener: sockets_of_the_system.socket,
     *,
     development: bool,
     host: Host,
@@ -227,14 +239,22 @@ async def _serve_api(
         cors=Cors(config.server.allowed_origins),
         storage=storage,
     )
+    site = Site(
+        engine,
+        authenticator,
+        wording,
+        proxies=Proxies(config.server.trusted_proxies),
+        body_bytes_max=lambda: engine.limits.http_body_bytes,
+    )
     if config.server.admin_key is None:
         await _KeyTable(SystemCalls(engine)).ensure(config.app.name, host)
-    server = ApiServer(uvicorn_config(api), sockets)
+    doors = Doors(App(api), site, site_listener.getsockname()[1])
+    server = ApiServer(uvicorn_config(doors), sockets, engine.drain)
     _calm_the_collector()
     stopping = asyncio.create_task(_stop(stop, server, host))
-    host.serving(url_of(listener), development=development)
+    host.serving(url_of(listener), site_url=url_of(site_listener), development=development)
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[listener, site_listener])
     finally:
         stopping.cancel()
 
@@ -307,17 +327,26 @@ class _KeyTable:
         host.admin_key_made(key)
 
 
-# -- the port
+# -- the ports
 
 
 def listen(config: Config) -> sockets_of_the_system.socket:
     """
-    Take the declared port.
+    Take the declared port of clients.
 
     Raises:
         CommandFailed: Somebody else has it, or it cannot be had.
     """
-    host, port = config.server.host, config.server.api_port
+    return _listen(config, "api_port", config.server.api_port)
+
+
+def listen_for_site(config: Config) -> sockets_of_the_system.socket:
+    """As `listen`, the port of HTTP actions."""
+    return _listen(config, "site_port", config.site_port)
+
+
+def _listen(config: Config, setting: str, port: int) -> sockets_of_the_system.socket:
+    host = config.server.host
     try:
         family, kind, protocol, _, address = sockets_of_the_system.getaddrinfo(
             host, port, type=sockets_of_the_system.SOCK_STREAM, flags=sockets_of_the_system.AI_PASSIVE
@@ -331,16 +360,16 @@ def listen(config: Config) -> sockets_of_the_system.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise CommandFailed(_why_not(config, error)) from error
+        raise CommandFailed(_why_not(config, setting, port, error)) from error
     listener.setblocking(False)
     return listener
 
 
-def _why_not(config: Config, error: OSError) -> str:
-    host, port = config.server.host, config.server.api_port
-    place = config.source.place("server", "api_port")
+def _why_not(config: Config, setting: str, port: int, error: OSError) -> str:
+    host = config.server.host
+    place = config.source.place("server", setting)
     if error.errno == errno.EADDRINUSE:
-        return f"{place}: port {port} of {host} is in use; stop what uses it, or choose another server.api_port"
+        return f"{place}: port {port} of {host} is in use; stop what uses it, or choose another server.{setting}"
     return f"{place}: port {port} of {host} cannot be had: {os.strerror(error.errno or 0)}"
 
 
@@ -357,9 +386,12 @@ def url_of(listener: sockets_of_the_system.socket) -> str:
 class ApiServer(uvicorn.Server):
     """Uvicorn, with our order of leaving, and signals left to us."""
 
-    def __init__(self, config: uvicorn.Config, sockets: Sockets) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sockets: Sockets, drain_actions: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         super().__init__(config)
         self._sockets = sockets
+        self._drain_actions = drain_actions
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -370,12 +402,14 @@ class ApiServer(uvicorn.Server):
             server.close()
         # First: uvicorn would hang up on them, whatever they are owed.
         await self._sockets.drain()
+        if self._drain_actions is not None:
+            await self._drain_actions()  # So that whoever waits for one is answered, however it ended.
         await super().shutdown(sockets)
 
 
-def uvicorn_config(api: Api) -> uvicorn.Config:
+def uvicorn_config(app: App | Doors) -> uvicorn.Config:
     return uvicorn.Config(
-        App(api),
+        app,
         http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=FRAME_BYTES_MAX,

@@ -41,7 +41,7 @@ def test_the_start_tells_what_is_where(config: Config, capsys: pytest.CaptureFix
     host = TerminalHost(config, development=True)
     host.deployed(manifest("a:b", "_system/x:y"), took_ms=12.3, written=[], first=True)
     assert capsys.readouterr().err == ""
-    host.serving("http://127.0.0.1:3210", development=True)
+    host.serving("http://127.0.0.1:3210", site_url="http://127.0.0.1:3211", development=True)
 
     told = capsys.readouterr()
     assert told.out == ""
@@ -75,7 +75,7 @@ def test_a_refusal_tells_every_problem(
     """Problems are told a line each, with file and line in front, and what it means for what is served."""
     host = TerminalHost(config, development=True)
     if serving:
-        host.serving("http://127.0.0.1:3210", development=True)
+        host.serving("http://127.0.0.1:3210", site_url="http://127.0.0.1:3211", development=True)
         capsys.readouterr()
     long = "x" * 300
     host.refused(
@@ -103,7 +103,7 @@ def test_a_development_key_is_kept_for_the_command_line(config: Config, capsys: 
     path.chmod(0o644)
     host = TerminalHost(config, development=True)
     host.admin_key_made(KEY)
-    host.serving("http://127.0.0.1:3210", development=True)
+    host.serving("http://127.0.0.1:3210", site_url="http://127.0.0.1:3211", development=True)
 
     assert path.read_text() == f"{KEY}\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

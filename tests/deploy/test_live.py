@@ -28,7 +28,7 @@ class Host(Notebook):
         super().__init__()
         self.url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    def serving(self, url: str, *, development: bool) -> None:  # noqa: ARG002
+    def serving(self, url: str, *, site_url: str, development: bool) -> None:  # noqa: ARG002
         self.url.set_result(url)
 
     def admin_key_made(self, key: str) -> None:

@@ -26,19 +26,24 @@ class TerminalHost:
         self._app = ""
         """What was loaded, for the panel."""
 
+        self._routes = 0
         self._serving = False
 
     def deployed(self, manifest: Manifest, *, took_ms: float, written: Sequence[Path], first: bool) -> None:
         summary = f"{_app(manifest)} in {took_ms:.0f} ms"
         if first:
             self._app = summary
+            self._routes = len(manifest.routes)
         else:
             types = f"; wrote {', '.join(map(_shown, written))}" if written else ""
             err.print(Text.assemble(("live: ", "bold green"), summary, types))
 
-    def serving(self, url: str, *, development: bool) -> None:
+    def serving(self, url: str, *, site_url: str, development: bool) -> None:
         self._serving = True
-        rows = [("clients", self._config.server.api_origin or url), ("app", self._app)]
+        rows = [("clients", self._config.server.api_origin or url)]
+        if self._routes:
+            rows.append(("HTTP actions", self._config.server.site_origin or site_url))
+        rows.append(("app", self._app))
         rows.append(("database", _shown(self._config.database)))
         rows += [("types", _shown(folder)) for folder in self._config.typescript_folders if development]
         if development and self._config.admin_key_file.exists():

@@ -143,7 +143,7 @@ class Deployer:
             wire_names=config.app.wire_names,
             store_url=config.store_url,
             durability=config.store.durability,
-            env=config.env,
+            env={**config.env, "CONVEX_CLOUD_URL": self._origins.api, "CONVEX_SITE_URL": self._origins.site},
             limits=config.limits,
             development=development,
             api_origin=self._origins.api,
@@ -265,6 +265,7 @@ def engine_limits(config: Config) -> EngineLimits:
         actions=config.limits.actions,
         actions_waiting=config.limits.actions_waiting,
         action_drain_s=config.limits.action_drain_s,
+        http_body_bytes=config.limits.http_body_bytes,
     )
 
 

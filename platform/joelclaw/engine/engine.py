@@ -60,6 +60,7 @@ class EngineLimits:
     actions: int = 1_000
     actions_waiting: int = 10_000
     action_drain_s: float = 5.0
+    http_body_bytes: int = 20 * 1024 * 1024
 
 
 @dataclass

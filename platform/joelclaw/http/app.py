@@ -5,6 +5,8 @@ Everything about OpenAPI, templates and logging that the framework would set up 
 the raw handlers behind the mounts do their own. The client API is on a shorter way: its
 paths are looked at before the framework's router, whose layers cost a cached query a quarter of
 its time and a socket several kilobytes.
+
+HTTP actions are an app of their own, on a port of their own and under `/http` of this origin.
 """
 
 from typing import Any
@@ -14,6 +16,7 @@ from litestar.exceptions import HTTPException
 
 from joelclaw.http.api import Api
 from joelclaw.http.requests import Receive, Scope, Send
+from joelclaw.http.site import UNDER, Site
 
 SHORT_WAY = b"/api/"
 
@@ -38,6 +41,24 @@ class App(Litestar):
         # A lifespan has no path.
         answer = self._api if scope.get("raw_path", b"").startswith(SHORT_WAY) else super().__call__
         await answer(scope, receive, send)
+
+
+class Doors:
+    """Tells by the port at which a request came in whom it is for."""
+
+    def __init__(self, app: App, site: Site, site_port: int) -> None:
+        self._app = app
+        self._site = site
+        self._site_port = site_port
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["server"][1] == self._site_port:
+            await self._site(scope, receive, send)
+        elif scope["raw_path"].startswith(UNDER + b"/"):
+            scope["raw_path"] = scope["raw_path"].removeprefix(UNDER)
+            await self._site(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def _refusal(_: Any, error: HTTPException) -> Response[dict[str, str]]:

@@ -1,0 +1,6 @@
+from joelclaw import Table
+
+
+class Note(Table):
+    __table__ = "notes"
+    text: str

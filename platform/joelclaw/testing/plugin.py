@@ -1,0 +1,61 @@
+"""
+The plugin of pytest: the fixture `backend`, for the project in pytest's root folder.
+
+pytest finds it by itself where joelclaw is installed. In a folder without `joelclaw.toml`, and
+in tests that do not ask for `backend` or import the app, it does nothing and costs nothing.
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from joelclaw.testing.backend import Backend
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("joelclaw_project", "the folder of joelclaw.toml, from the root folder", default=".")
+    parser.addoption(
+        "--joelclaw-seed",
+        type=int,
+        default=0,
+        help="draw other random numbers and ids in tests with a backend; every number gives the same ones again",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (_project(config) / "joelclaw.toml").is_file():
+        from joelclaw.testing.imports import load_on_import
+
+        load_on_import(_project(config))
+
+
+def _project(config: pytest.Config) -> Path:
+    folder: str = config.getini("joelclaw_project")
+    return config.rootpath / folder
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> "Iterator[Backend]":
+    """A backend of the project's app: an empty database, a clock that stands still, nobody signed in."""
+    from joelclaw.testing.backend import Backend
+
+    # Its own for each test, whatever runs before it.
+    seed = zlib.crc32(request.node.nodeid.encode(), request.config.getoption("--joelclaw-seed"))
+    with Backend(_project(request.config), seed=seed) as backend:
+        yield backend
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Show what functions logged beside what the test printed, if it fails."""
+    try:
+        return (yield)
+    finally:
+        backend = getattr(item, "funcargs", {}).get("backend")
+        lines = getattr(backend, "logs", None)
+        if lines:
+            item.add_report_section("call", "functions", "\n".join(map(str, lines)))

@@ -10,8 +10,9 @@ WebSocket that shares the origin; the rules of who may call what are the engine'
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -104,6 +105,7 @@ class Api:
         version: str,
         cors: Cors,
         storage: StorageRoutes | None = None,
+        more_routes: Mapping[str, Mapping[str, Handler]] = MappingProxyType({}),
     ) -> None:
         self._engine = engine
         self._authenticator = authenticator
@@ -112,7 +114,8 @@ class Api:
         self._cors = cors
         self._storage = storage
         self._reads = ConsistentReads()
-        self._routes: dict[str, dict[str, Handler]] = {
+        self._routes: dict[str, Mapping[str, Handler]] = {
+            **more_routes,
             "/api/query": {"POST": self._query, "GET": self._query_by_url},
             "/api/mutation": {"POST": self._mutation},
             "/api/action": {"POST": self._action},

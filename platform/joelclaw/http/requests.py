@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from joelclaw.auth.authenticator import Authenticator
 from joelclaw.errors import RequestRefused
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -114,6 +115,11 @@ class Request:
                 raise _too_large(bytes_max)
         return b"".join(pieces)
 
+    async def left(self) -> None:
+        """Until the client hangs up. For requests whose body was read, or that have none."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     def check_json(self) -> None:
         """
         Raises:
@@ -125,6 +131,18 @@ class Request:
         kind = kind.partition(b";")[0].strip().lower()
         if kind != b"application/json" and not kind.endswith(b"+json"):
             raise RequestRefused(400, "BadJsonBody", "Expected request with Content-Type: application/json")
+
+
+async def require_admin(authenticator: Authenticator, request: Request) -> None:
+    """
+    Raises:
+        RequestRefused: The request does not carry an admin key.
+        AdminKeyRefused: Its key opens nothing here.
+    """
+    authorization = request.authorization
+    asker = await authenticator.header(None if authorization is None else authorization.decode("latin-1"))
+    if not asker.admin:
+        raise RequestRefused(403, "BadDeployKey", f"{request.path} is for administrators; send an admin key")
 
 
 def _within(body: bytes, bytes_max: int) -> bytes:

@@ -25,7 +25,8 @@ Every error that we raise on purpose.
     ├── UserNotFound          somebody is signed in, but has no document yet
     ├── InvalidCursor         a cursor of another query; clients begin again
     ├── LimitExceeded         a function read, wrote or called too much
-    ├── CallFailed            in actions: a function that was called has failed
+    ├── CallFailed            in actions and tests: a function that was called has failed
+    │   └── CallRefused       in tests: a function that does not answer who called it
     ├── BodyTooLarge          in HTTP actions: a request's body, or a response's, is larger than it may be
     └── ClientGone            in HTTP actions: the client went away before it had sent all
 
@@ -399,7 +400,7 @@ class LimitExceeded(PlatformError):
 
 
 class CallFailed(PlatformError):
-    """A function that an action called has failed, other than with an `AppError`. The message is the failure's own."""
+    """A function that an action or a test called has failed, but not with an `AppError`. The message is its own."""
 
     code = "call_failed"
 
@@ -410,6 +411,12 @@ class CallFailed(PlatformError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class CallRefused(CallFailed):
+    """A test called a function that does not answer this caller: `allow` says no, or there is no such function."""
+
+    code = "call_refused"
 
 
 class DuplicateKey(PlatformError):

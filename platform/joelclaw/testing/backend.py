@@ -12,6 +12,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Coroutine, MutableMapping, Sequence
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -22,8 +23,8 @@ from joelclaw.engine.engine import Engine, EngineLimits
 from joelclaw.engine.isolates import Isolate
 from joelclaw.errors import CallFailed, Misuse
 from joelclaw.files.opening import open_files
-from joelclaw.functions.app import LoadedApp
 from joelclaw.functions.calls import Failure
+from joelclaw.functions.storage import Places
 from joelclaw.isolate.logs import captured
 from joelclaw.isolate.messages import Role
 from joelclaw.server import Service, services
@@ -65,6 +66,8 @@ class Backend(Caller):
         self._folder = Path(tempfile.mkdtemp(prefix="joelclaw-"))
         self._loop = asyncio.SelectorEventLoop()
         self._load = self._project.load(self._folder)
+        self.app = copy(self._project.app)  # It knows one database, and one place for files.
+        self.app.places = Places(self._load.api_origin, self._load.files_url, {})
         self._services: list[Service] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._engine: Engine
@@ -119,10 +122,6 @@ class Backend(Caller):
         self._run(self._settle())
 
     # -- calls, as `Caller` makes them
-
-    @property
-    def app(self) -> LoadedApp:
-        return self._project.app
 
     def run_query(self, call: Addressed) -> Any:
         self._refuse(call, "query")

@@ -35,7 +35,8 @@ class Caller:
     @property
     def token_identifier(self) -> str | None:
         """What `ctx.auth.identity.token_identifier` is; None: nobody is signed in."""
-        return self._asker.identity and self._asker.identity.token_identifier
+        identity = self._asker.identity
+        return None if identity is None else identity.token_identifier
 
     @overload
     def query(self, fn: Query[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...

@@ -23,16 +23,21 @@ def top_names(config: Config) -> set[str]:
 
 
 def load_on_import(root: Path) -> None:
-    """Load the project in this folder as soon as something imports a module of its app. Nothing happens before."""
-    sys.meta_path.insert(0, _OnFirstImport(root))
+    """
+    Load the project in this folder as soon as something imports a module of its app. Nothing happens before.
+
+    Raises:
+        ConfigRefused: Its `joelclaw.toml` cannot be used.
+    """
+    sys.meta_path.insert(0, _OnFirstImport(root, top_names(load_config(root, None))))
 
 
 class _OnFirstImport(MetaPathFinder):
     """Stands before all other finders until the app is wanted."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, names: set[str]) -> None:
         self._root = root
-        self._names: set[str] | None = None
+        self._names = names
 
     def find_spec(
         self,
@@ -40,8 +45,6 @@ class _OnFirstImport(MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if self._names is None:
-            self._names = top_names(load_config(self._root, None))
         if fullname.partition(".")[0] not in self._names:
             return None
         if self in sys.meta_path:

@@ -38,6 +38,7 @@ from joelclaw.isolate.messages import (
     Role,
     RunAction,
     RunCalls,
+    RunHttp,
     ToIsolate,
 )
 from joelclaw.isolate.reader import Reader
@@ -101,6 +102,8 @@ class NoTimer:
 
     def begin_call(self) -> None: ...
 
+    def settle(self) -> None: ...
+
     def expired(self) -> bool:
         return False
 
@@ -163,7 +166,7 @@ class InProcessIsolate:
             return
         if isinstance(message, Batch | RunCalls):
             self._calls += message.calls
-        elif isinstance(message, RunAction):
+        elif isinstance(message, RunAction | RunHttp):
             self._record.actions[message.run] = message.call
         try:
             self._worker.take(message)

@@ -27,10 +27,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if (_project(config) / "joelclaw.toml").is_file():
-        from joelclaw.testing.imports import load_on_import
+    if not (_project(config) / "joelclaw.toml").is_file():
+        return
+    from joelclaw.errors import ConfigRefused
+    from joelclaw.testing.imports import load_on_import
 
+    try:
         load_on_import(_project(config))
+    except ConfigRefused as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _project(config: pytest.Config) -> Path:

@@ -17,6 +17,7 @@ from typing import Final
 from joelclaw.clock import MovableClock
 from joelclaw.config import Config, load_config
 from joelclaw.errors import Misuse
+from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.importing import FreshLoader
 from joelclaw.functions.loader import LoadedApp, load_app
 from joelclaw.isolate.hooks import ProcessHooks
@@ -89,7 +90,14 @@ def load_project(root: str | Path = ".") -> Project:
         # Without the process environment: tests need no secrets, and must not depend on any.
         config = load_config(root, None)
         _check_imports(config)
-        app = load_app(root, config.app.functions, config.app.schema, config.app.wire_names, config.limits)
+        app = load_app(
+            root,
+            config.app.functions,
+            config.app.schema,
+            config.app.wire_names,
+            config.limits,
+            cron_declarations(config),
+        )
         _projects[root] = Project(config, app)
     return _projects[root]
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from joelclaw.codegen.typescript import HEADER, Types, braces, comment, fingerprint, key
 from joelclaw.functions.manifest import IndexSpec, Manifest, TableSpec
+from joelclaw.schema.specs import SearchIndexSpec, VectorIndexSpec
 from joelclaw.schema.validators import FieldSpec, IdType, NumberType, ObjectType, UnionType, Validator
 
 _TEMPLATE = """\
@@ -68,8 +69,8 @@ def _table(table: TableSpec) -> str:
         # One a line: nobody reads forty paths on one.
         "fieldPaths:" + "".join(f"\n  | {json.dumps(path)}" for path in dict.fromkeys(field_paths(document))),
         f"indexes: {_indexes(table.indexes)}",
-        "searchIndexes: {}",
-        "vectorIndexes: {}",
+        f"searchIndexes: {_search_indexes(table.search_indexes)}",
+        f"vectorIndexes: {_vector_indexes(table.vector_indexes)}",
     ]
     return f"{comment(table.doc)}{key(table.name)}: {braces(info)}"
 
@@ -79,6 +80,32 @@ def _indexes(indexes: Iterable[IndexSpec]) -> str:
     own = sorted((index for index in indexes if index.name[:1] != "_"), key=lambda index: index.name)
     fields |= {index.name: (*index.fields, "_creationTime") for index in own}
     return braces(f"{key(name)}: [{', '.join(map(json.dumps, paths))}]" for name, paths in fields.items())
+
+
+def _search_indexes(indexes: Iterable[SearchIndexSpec]) -> str:
+    return braces(
+        f"{key(index.name)}: "
+        + braces([f"searchField: {json.dumps(index.search_field)}", _filters(index.filter_fields)])
+        for index in sorted(indexes, key=lambda index: index.name)
+    )
+
+
+def _vector_indexes(indexes: Iterable[VectorIndexSpec]) -> str:
+    return braces(
+        f"{key(index.name)}: "
+        + braces(
+            [
+                f"vectorField: {json.dumps(index.vector_field)}",
+                f"dimensions: {index.dimensions}",
+                _filters(index.filter_fields),
+            ]
+        )
+        for index in sorted(indexes, key=lambda index: index.name)
+    )
+
+
+def _filters(fields: Iterable[str]) -> str:
+    return f"filterFields: {' | '.join(map(json.dumps, fields)) or 'never'}"
 
 
 def field_paths(fields: Iterable[FieldSpec]) -> Iterator[str]:

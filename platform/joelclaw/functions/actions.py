@@ -8,11 +8,12 @@ comes back as one, with its data; any other failure as `CallFailed`.
 Only actors import this module. It needs an event loop around it and names none.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
-from joelclaw.errors import AppError, CallFailed, FunctionNotFound, Misuse, TokenRefused
-from joelclaw.functions.app import FIND_USER, RULE_ALLOWS, LoadedApp, LoadedFunction
+from joelclaw.errors import AppError, CallFailed, FunctionNotFound, LimitExceeded, Misuse, TokenRefused
+from joelclaw.functions.app import FIND_USER, NEAREST, RULE_ALLOWS, LoadedApp, LoadedFunction
 from joelclaw.functions.auth import AsyncAuth
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.functions.contexts import ActionCtx, CallKind
@@ -22,6 +23,10 @@ from joelclaw.functions.http import Request, Response
 from joelclaw.functions.run import too_deep
 from joelclaw.functions.scheduling import AsyncScheduler
 from joelclaw.functions.storage import AsyncStorage
+from joelclaw.functions.vectors import Hit, lookup_of
+from joelclaw.limits import WARNING_SHARE, setting
+from joelclaw.schema.finding import VectorFinder
+from joelclaw.schema.search import AnyOf, VectorIndex
 from joelclaw.values import wire
 
 if TYPE_CHECKING:
@@ -34,6 +39,8 @@ D = TypeVar("D", bound="Table")
 AskKind: TypeAlias = CallKind
 Ask: TypeAlias = Callable[[AskKind, Call], Awaitable[Outcome]]
 Reply: TypeAlias = Callable[[Response], Awaitable[None]]
+
+_log = logging.getLogger("joelclaw.functions")
 
 CANCELLED: Final = Failure(
     message=(
@@ -103,7 +110,9 @@ class _Action:
     ) -> None:
         self._app = app
         self._call = call
-        self._send = ask
+        self._ask = ask
+        self._under_way = 0
+        self._warned = False
         self.auth = AsyncAuth(call.identity, self._find_user, token_refused)
         self.env = hooks.env
         self.clock = hooks.clock
@@ -117,6 +126,30 @@ class _Action:
     def files(self) -> "FileStore":
         """Where bytes of files are kept."""
         return self._app.places.files
+
+    async def _send(self, kind: AskKind, call: Call) -> Outcome:
+        """
+        Ask the gateway for something.
+
+        Raises:
+            LimitExceeded: More is under way already than one action may have; this was not asked for.
+        """
+        limit = self._app.limits.action_operations
+        if self._under_way >= limit:
+            raise LimitExceeded(
+                f"Too many concurrent operations in a single action (limit: {limit}). "
+                f"Await some of them before others begin, or {setting('action_operations')}."
+            )
+        self._under_way += 1
+        if self._under_way > limit * WARNING_SHARE and not self._warned:
+            self._warned = True
+            _log.warning(
+                "Many concurrent operations in a single action (actual: %d, limit: %d).", self._under_way, limit
+            )
+        try:
+            return await self._ask(kind, call)
+        finally:
+            self._under_way -= 1
 
     async def consult(self, function: LoadedFunction) -> None:
         """Ask an own rule, which reads the database, in a query. A refusal reads like an unknown function."""
@@ -138,6 +171,29 @@ class _Action:
         if outcome.failure is not None:
             _raise(outcome.failure)
         return loaded.decode_result(outcome.value)
+
+    async def nearest(
+        self,
+        index: VectorIndex[D],
+        vector: Sequence[float],
+        either: AnyOf | None,
+        limit: int,
+        equal: Mapping[str, object],
+    ) -> list[Hit[D]]:
+        """What a vector search finds. It is checked here, and asked of a process that has a database."""
+        table, finder = self._app.open_finder(index, VectorFinder)
+        lookup = lookup_of(finder, vector, either, limit, equal, self._app.limits)
+        if table.is_private:
+            return []
+        arguments = {
+            "table": table.name,
+            "index": index.name,
+            "vector": lookup.vector,
+            "groups": [[{"field": field, "key": key} for field, key in group] for group in lookup.conditions.groups],
+            "limit": lookup.limit,
+        }
+        found: Any = wire.decode(await self.ask_system("query", NEAREST, arguments))
+        return [Hit(near["id"], near["score"]) for near in found]
 
     async def ask_system(self, kind: AskKind, path: str, arguments: Mapping[str, Any]) -> bytes:
         """

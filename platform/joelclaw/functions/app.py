@@ -24,8 +24,10 @@ from joelclaw.functions.calls import SYSTEM_PREFIX, Call
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
 from joelclaw.functions.storage import Places
 from joelclaw.limits import MIB, WARNING_SHARE, Limits, setting
+from joelclaw.schema.finding import Finder, SearchFinder
 from joelclaw.schema.indexes import Index
 from joelclaw.schema.layout import Layout, TableLayout
+from joelclaw.schema.search import SearchIndex, VectorIndex
 from joelclaw.schema.shapes import ArgumentsShape, Shape, Stored
 from joelclaw.schema.tables import IndexInfo, Table, TableInfo
 from joelclaw.values.limits import raw_is_small, value_size
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
     from joelclaw.functions.http_actions import Handler
 
 D = TypeVar("D", bound=Table)
+F = TypeVar("F", bound=Finder)
 
 PUBLIC_SYSTEM_TABLES: Final = frozenset({"_storage", "_scheduled_functions"})
 """Those that an app may read; the others look empty to it."""
 
 FIND_USER: Final = "_system/users:find"
 RULE_ALLOWS: Final = "_system/rules:allows"
+NEAREST: Final = "_system/search:nearest"
 """Queries that an action's process asks, which has no database."""
 
 
@@ -326,6 +330,16 @@ class LoadedApp:
         if table is None:
             raise Misuse(f"{cls!r:.120} is no table of this app; declare it in the schema")
         return table
+
+    def open_finder(self, index: object, kind: type[F]) -> tuple[OpenTable, F]:
+        """The table of a search or vector index, and what makes the entries of the index."""
+        if isinstance(index, (SearchIndex, VectorIndex)):
+            table = self.open_table(index.table)
+            finder = table.info.finders[index.name]
+            if isinstance(finder, kind):
+                return table, finder
+        noun, declared = ("search", "search_index") if kind is SearchFinder else ("vector", "vector_index")
+        raise Misuse(f"{index!r:.120} is no {noun} index; declare one in the table: {declared}(...)")
 
     def open_index(self, index: Index[Any]) -> tuple[OpenTable, IndexInfo]:
         """The table of an index, and the index."""

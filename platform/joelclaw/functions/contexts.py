@@ -6,7 +6,7 @@ so helpers and rules take the latter. `ActionCtx` has no database: it calls quer
 mutations, each a transaction of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import Random
 from types import MappingProxyType
@@ -19,6 +19,9 @@ from joelclaw.functions.environment import Environment
 from joelclaw.functions.run import SEED_BYTES, Run
 from joelclaw.functions.scheduling import AsyncScheduler, Scheduler
 from joelclaw.functions.storage import AsyncStorage, Storage, WritableStorage
+from joelclaw.functions.vectors import DEFAULT_LIMIT, Hit
+from joelclaw.schema.search import AnyOf, VectorIndex
+from joelclaw.schema.tables import Table
 from joelclaw.values.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+D = TypeVar("D", bound=Table)
 
 Millis: TypeAlias = float
 """An instant: milliseconds since the epoch, the unit of `creation_time`."""
@@ -182,6 +186,17 @@ class ActionHost(Protocol):
         """The result of a function of the app."""
         ...
 
+    async def nearest(
+        self,
+        index: VectorIndex[D],
+        vector: Sequence[float],
+        either: AnyOf | None,
+        limit: int,
+        equal: Mapping[str, object],
+    ) -> list[Hit[D]]:
+        """What a vector search finds."""
+        ...
+
     async def ask_system(self, kind: CallKind, path: str, arguments: Mapping[str, Any]) -> bytes:
         """The result of one of the platform's own functions, as wire JSON; names of arguments are the wire's."""
         ...
@@ -218,6 +233,23 @@ class ActionCtx:
     def now(self) -> Millis:
         """The time."""
         return self._host.clock()
+
+    async def vector_search(
+        self,
+        index: VectorIndex[D],
+        vector: Sequence[float],
+        either: AnyOf | None = None,
+        /,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        **equal: object,
+    ) -> list[Hit[D]]:
+        """
+        The documents whose vectors are nearest, on a snapshot of its own; see `ctx.db.vector_search`.
+
+        What to do with their ids is a query's business: one of them may be gone by then.
+        """
+        return await self._host.nearest(index, vector, either, limit, equal)
 
     async def run_query(self, fn: "Query[P, R]", /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a query, on a snapshot of its own."""

@@ -8,7 +8,7 @@ An app reads the public system tables and writes none; the private ones look emp
 platform's own functions (`system/`) use the same classes and see everything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar, overload
 
 from msgspec import UNSET
@@ -16,12 +16,16 @@ from msgspec import UNSET
 from joelclaw.errors import BadId, DocumentNotFound, Misuse
 from joelclaw.functions.app import OpenTable
 from joelclaw.functions.calls import SYSTEM_PREFIX, Range
-from joelclaw.functions.rows import Scan, range_of
+from joelclaw.functions.rows import Rows, Scan, range_of
 from joelclaw.functions.run import Run
+from joelclaw.functions.search import search_rows
+from joelclaw.functions.vectors import DEFAULT_LIMIT, Hit, look_up, lookup_of
+from joelclaw.schema.finding import VectorFinder
 from joelclaw.schema.hints import SYSTEM_FIELDS
 from joelclaw.schema.indexes import Index
 from joelclaw.schema.kinds import table_number_of
 from joelclaw.schema.marks import Id
+from joelclaw.schema.search import AnyOf, SearchIndex, VectorIndex
 from joelclaw.schema.tables import IndexInfo, Table
 from joelclaw.schema.text import did_you_mean
 from joelclaw.values.ids import RANDOM_BYTES, encode_id, new_internal
@@ -74,7 +78,7 @@ class Reader:
         opened = self.run.app.open_table(table)
         if not isinstance(text, str):
             raise Misuse(f"Invalid argument `text` for `db.parse_id`: {text!r:.80} is no text")
-        return text if table_number_of(text) == opened.number and self._sees(opened) else None  # type: ignore[return-value]
+        return text if table_number_of(text) == opened.number and self.sees(opened) else None  # type: ignore[return-value]
 
     # -- by index
 
@@ -111,7 +115,37 @@ class Reader:
             raise Misuse(f"query({source.__name__}) takes no bounds; name an index: query({source.__name__}.by_x, ...)")
         else:
             table, name, equal, last = self.run.app.open_table(source), None, {}, None
-        return Scan(self, table, table.info.bounds(name, equal, last, table.layout) if self._sees(table) else None)
+        return Scan(self, table, table.info.bounds(name, equal, last, table.layout) if self.sees(table) else None)
+
+    # -- by content
+
+    def search(self, index: SearchIndex[D], text: str, /, **equal: object) -> Rows[D]:
+        """
+        Documents with any of the words in `text`, best first; the last word may be unfinished.
+
+        Filter fields of the index may be given a value each. A dot in a field's path is an underscore here.
+        """
+        return search_rows(self, index, text, equal)
+
+    def vector_search(
+        self,
+        index: VectorIndex[D],
+        vector: Sequence[float],
+        either: AnyOf | None = None,
+        /,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        **equal: object,
+    ) -> list[Hit[D]]:
+        """
+        The documents whose vectors are nearest, nearest first: their ids, with the cosine of the angle as `score`.
+
+        Filter fields of the index may be given a value each, or `any_of` several; the third
+        argument is `any_of` over different fields.
+        """
+        table, finder = self.run.app.open_finder(index, VectorFinder)
+        lookup = lookup_of(finder, vector, either, limit, equal, self.run.limits)
+        return look_up(self.run, table, index.name, lookup) if self.sees(table) else []
 
     # -- for the platform
 
@@ -128,7 +162,8 @@ class Reader:
             )
         self._paginated = True
 
-    def _sees(self, table: OpenTable) -> bool:
+    def sees(self, table: OpenTable) -> bool:
+        """May the function look into this table?"""
         return self.is_system or not table.is_private
 
     def _find_table(self, id: object, method: str) -> OpenTable | None:
@@ -139,7 +174,7 @@ class Reader:
         if number is None:
             raise BadId(id)
         table = self.run.app.by_number.get(number)
-        return table if table is not None and self._sees(table) else None
+        return table if table is not None and self.sees(table) else None
 
     def _get(self, table: OpenTable, id: str) -> Any:
         run = self.run
@@ -152,7 +187,7 @@ class Reader:
 
     def _find(self, table: OpenTable, index: str, values: dict[str, Any]) -> Any:
         # A unique index leaves out documents in which a field is absent.
-        if not self._sees(table) or any(value is UNSET for value in values.values()):
+        if not self.sees(table) or any(value is UNSET for value in values.values()):
             return None
         run = self.run
         bounds = table.info.bounds(index, values, None, table.layout)

@@ -21,6 +21,7 @@ from joelclaw.schema.hints import SYSTEM_FIELDS, Scope
 from joelclaw.schema.indexes import Index
 from joelclaw.schema.kinds import CREATION_TIME
 from joelclaw.schema.marks import IdMark
+from joelclaw.schema.search import SearchIndex, VectorIndex
 from joelclaw.schema.tables import Table, TableInfo
 from joelclaw.schema.text import did_you_mean
 
@@ -138,9 +139,9 @@ class KeywordCheck:
         return receiver if method in ("filter", "order", "take", "collect") else None
 
     def _known_of_database(self, method: str, argument: ast.expr, bindings: Bindings) -> Known | None:
-        if method in ("query", "find"):
+        if method in ("query", "find", "search"):
             source = self._static(argument, bindings)
-            table = source.table if isinstance(source, Index) else source
+            table = source.table if isinstance(source, (Index, SearchIndex)) else source
             if not isinstance(table, type) or not issubclass(table, Table):
                 return None
             return Doc(table) if method == "find" else Docs(table)
@@ -193,6 +194,8 @@ class KeywordCheck:
     # -- checking
 
     def _check_call(self, call: ast.Call, bindings: Bindings) -> None:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("search", "vector_search") and call.args:
+            self._check_finder(call, self._static(call.args[0], bindings), call.func.attr)
         if not isinstance(call.func, ast.Attribute) or not _is_database(call.func.value) or not call.args:
             return
         if call.func.attr in ("query", "find"):
@@ -214,7 +217,8 @@ class KeywordCheck:
         elif source is _NOT_FOUND and isinstance(call.args[0], ast.Attribute):
             owner, name = self._static(call.args[0].value, bindings), call.args[0].attr
             if isinstance(owner, type) and owner in self._tables:
-                known = [index for index in self._tables[owner].indexes if index[:1] != "_"]
+                info = self._tables[owner]
+                known = [index for index in (*info.indexes, *info.finders) if index[:1] != "_"]
                 reason = f"{owner.__name__} has no index {name!r}"
                 self._report(call.args[0], owner.__name__, reason, did_you_mean(name, known))
 
@@ -241,6 +245,24 @@ class KeywordCheck:
             if missing is not None and late is not None:
                 reason = f"{subject} has {missing!r} before {late!r}, and only {late!r} is given"
                 self._report(call, subject, reason, f"give {missing!r} a value, or declare another index")
+
+    def _check_finder(self, call: ast.Call, index: Any, method: str) -> None:
+        """The filter fields of a search, with a database or, in actions, with the context alone."""
+        expected = SearchIndex if method == "search" else VectorIndex
+        if not isinstance(index, expected):
+            if isinstance(index, (Index, SearchIndex, VectorIndex)):
+                advice = "declare one in the table: " + ("search_index" if method == "search" else "vector_index")
+                self._report(call, repr(index), f"{method}() takes another kind of index than {index!r}", advice)
+            return
+        info = self._tables.get(index.table)
+        if info is None or index.name not in info.finders:
+            return
+        fields = [plan.keyword for plan in info.finders[index.name].filters]
+        for keyword in _names(call):
+            if keyword.arg not in fields and not (method == "vector_search" and keyword.arg == "limit"):
+                reason = f"{index!r} has no filter field {keyword.arg!r}"
+                advice = did_you_mean(keyword.arg or "", fields) if fields else "name it in the index: filter=[...]"
+                self._report(keyword, repr(index), reason, advice)
 
     def _check_find(
         self, call: ast.Call, subject: str, fields: Sequence[str], names: set[str | None], is_unique: bool

@@ -2,7 +2,7 @@
 Pages: a query's documents in pieces, each of which stays current by itself.
 
 A cursor is a place between keys, never an offset: what stands before it may come and go. It
-is bound to its query (function, index, bounds, direction) and sealed: clients can neither
+is bound to its query (function, index, bounds, direction; or what is searched for) and sealed: clients can neither
 read the key in it, which may hold fields that a function does not show, nor make one up.
 
 A page that was shown ends where it ended. Its journal, which the client keeps, says where; a
@@ -15,10 +15,10 @@ for the two halves.
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b, shake_256
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from msgspec import UnsetType
 
@@ -56,11 +56,58 @@ class Budget(NamedTuple):
 END: Final = Place(None)
 
 
+class AnyWalk(Protocol):
+    """One pass over rows, each with the key of its place; see `Walk`."""
+
+    def each(self, limit: int, /) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def stop_at(self, key: bytes | None, /) -> None: ...
+
+
+class Course(Protocol):
+    """Rows in an order of which a page is a part."""
+
+    @property
+    def rows_max(self) -> int | None:
+        """How many rows one page may look at, if that is fewer than any other."""
+        ...
+
+    def identity(self) -> tuple[bytes, ...]:
+        """What tells it from others: its cursors open no other course."""
+        ...
+
+    def walk(self, start: bytes | None, end: bytes | None, /) -> AnyWalk | None:
+        """What is behind one key, up to and with another; None is the beginning, or the end."""
+        ...
+
+
+class IndexCourse:
+    """A part of an index, in one direction."""
+
+    rows_max = None
+
+    def __init__(self, run: Run, table: "OpenTable", bounds: Bounds | None, reverse: bool) -> None:
+        self._run = run
+        self._table = table
+        self._bounds = bounds
+        self._reverse = reverse
+
+    def identity(self) -> tuple[bytes, ...]:
+        return (b"" if self._bounds is None else _bytes_of(self._bounds), b"desc" if self._reverse else b"asc")
+
+    def walk(self, start: bytes | None, end: bytes | None) -> Walk | None:
+        if self._bounds is None:
+            return None
+        walked = _between(self._bounds, start, end, self._reverse)
+        if walked.end is not None and walked.start >= walked.end:
+            return None
+        return Walk(self._run, self._table, walked, self._reverse)
+
+
 def paginate(
     db: "Reader",
-    table: "OpenTable",
-    bounds: Bounds | None,
-    reverse: bool,
+    course: Course,
+    decode: Callable[[bytes], Any],
     keep: Callable[[Any], object] | None,
     options: PageOptions,
 ) -> Page[Any]:
@@ -68,16 +115,15 @@ def paginate(
     db.begin_page()
     run = db.run
     _check(options, run.limits.documents_read)
-    seal = Seal(run.app.secret, db.path, bounds, reverse)
+    seal = Seal(run.app.secret, db.path, course.identity())
     start = None if options.cursor is None else seal.open(options.cursor)
     end_cursor, end = _find_end(run, seal, options)
-    page = _Page(_budget(run, options))
+    page = _Page(_budget(run, options, course.rows_max))
     stopped = END
-    if bounds is not None and start != END:
-        walked = _between(bounds, start, end, reverse)
-        if walked.end is None or walked.start < walked.end:
-            walk = Walk(run, table, walked, reverse)
-            stopped = page.fill(walk, table.decode, keep, options.num_items if end is None else None)
+    if start != END:
+        walk = course.walk(_key_of(start), _key_of(end))
+        if walk is not None:
+            stopped = page.fill(walk, decode, keep, options.num_items if end is None else None)
     if end is None:
         end, end_cursor = stopped, seal.make(stopped)
     run.journal_out.append(end_cursor)
@@ -103,7 +149,7 @@ class _Page:
         self._rows = self._bytes = 0
 
     def fill(
-        self, walk: Walk, decode: Callable[[bytes], Any], keep: Callable[[Any], object] | None, wanted: int | None
+        self, walk: AnyWalk, decode: Callable[[bytes], Any], keep: Callable[[Any], object] | None, wanted: int | None
     ) -> Place:
         """Read until so many documents are found (None: to the end of the walk); the place where it stopped."""
         last: bytes | None = None
@@ -163,10 +209,12 @@ def _check(options: PageOptions, documents_max: int) -> None:
             raise Misuse(f"`options.{name}` must be greater than 0")
 
 
-def _budget(run: Run, options: PageOptions) -> Budget:
+def _budget(run: Run, options: PageOptions, rows_max: int | None) -> Budget:
     """What is left of the run's limits, kept clear of them by the row that looks beyond, and the page's own."""
     rows = max(1, run.limits.documents_read - run.documents_read - 1)
     size_bytes = max(1, run.limits.bytes_read - run.bytes_read - 2 * run.limits.document_bytes)
+    if rows_max is not None:
+        rows = min(rows, rows_max)
     if not isinstance(options.maximum_rows_read, UnsetType):
         rows = min(rows, options.maximum_rows_read)
     if not isinstance(options.maximum_bytes_read, UnsetType):
@@ -187,16 +235,20 @@ def _find_end(run: Run, seal: "Seal", options: PageOptions) -> tuple[str, Place 
     return "", None
 
 
-def _between(bounds: Bounds, start: Place | None, end: Place | None, reverse: bool) -> Bounds:
-    """The part of the bounds behind one place, up to another one."""
+def _key_of(place: Place | None) -> bytes | None:
+    return None if place is None else place.key
+
+
+def _between(bounds: Bounds, start: bytes | None, end: bytes | None, reverse: bool) -> Bounds:
+    """The part of the bounds behind one key, up to another one."""
     low, high = bounds.start, bounds.end
     first, last = (end, start) if reverse else (start, end)
     # Upwards "behind a key" is its smallest successor; downwards it is the key itself, as an end that is left out.
     step = b"" if reverse else b"\0"
-    if first is not None and first.key is not None:
-        low = max(low, first.key + step)
-    if last is not None and last.key is not None:
-        high = last.key + step if high is None else min(high, last.key + step)
+    if first is not None:
+        low = max(low, first + step)
+    if last is not None:
+        high = last + step if high is None else min(high, last + step)
     return Bounds(bounds.index, bounds.prefix, low, high)
 
 
@@ -209,10 +261,9 @@ class Seal:
     is the same text again.
     """
 
-    def __init__(self, secret: bytes, path: str, bounds: Bounds | None, reverse: bool) -> None:
+    def __init__(self, secret: bytes, path: str, query: tuple[bytes, ...]) -> None:
         self._secret = secret
-        parts = (path.encode(), b"" if bounds is None else _bytes_of(bounds), b"desc" if reverse else b"asc")
-        self._query = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        self._query = b"".join(len(part).to_bytes(4, "big") + part for part in (path.encode(), *query))
 
     def make(self, place: Place) -> str:
         text = _AT_END if place.key is None else _AT_KEY + place.key

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, 
 from msgspec import UNSET, Struct, UnsetType, field
 
 from joelclaw.errors import BadValue, DocumentRefused, Misuse, ValueRefused
-from joelclaw.limits import DEFAULT_LIMITS
+from joelclaw.limits import DEFAULT_LIMITS, setting
 from joelclaw.schema.bounds import Bound, Bounds, bounds_of
 from joelclaw.schema.finding import AnyFinder, SearchFinder, VectorFinder
 from joelclaw.schema.hints import SYSTEM_FIELDS, object_kind, table_kind
@@ -160,7 +160,8 @@ class TableInfo(Generic[D]):
             raise self._refused(error) from None
         except BadValue as error:
             validator = validator_text(self.spec.document)
-            raise DocumentRefused(self.name, error.path, f"{error.reason}.", "...", validator) from None
+            reason = f"{error.reason}; {setting('document_bytes')}."
+            raise DocumentRefused(self.name, error.path, reason, "...", validator) from None
         return raw
 
     def _refused(self, error: ValueRefused) -> DocumentRefused:
@@ -207,7 +208,7 @@ class TableInfo(Generic[D]):
                 keys.append(entry)
         return keys
 
-    def finder_number(self, name: str, layout: TableLayout) -> IndexLayout:
+    def finder_layout(self, name: str, layout: TableLayout) -> IndexLayout:
         """A search or vector index, by its name in Python, as the database has it."""
         if layout is not self._layout:
             self._adopt(layout)

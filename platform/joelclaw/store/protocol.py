@@ -35,6 +35,7 @@ __all__ = [
     "IndexLayout",
     "Layout",
     "Match",
+    "Rank",
     "Snapshot",
     "Store",
     "TableLayout",
@@ -52,12 +53,18 @@ Keys of indexes that exist already may be among them; they are passed over.
 """
 
 
-class Match(NamedTuple):
-    """A document that a search has found, and where it ranks: by score, then newest first."""
+class Rank(NamedTuple):
+    """A place in the order of what a search finds: by score, then newest first."""
 
-    id: str
     score: int
     created_at: float
+
+
+class Match(NamedTuple):
+    """A document that a search has found."""
+
+    id: str
+    rank: Rank
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,16 +122,15 @@ class Snapshot(Protocol):
         question: Question,
         conditions: Conditions,
         *,
-        after: Match | None = None,
-        up_to: Match | None = None,
+        after: Rank | None = None,
+        up_to: Rank | None = None,
         limit: int,
     ) -> list[Match]:
         """
         Documents of a search index with any of the terms, best first, of all for which the conditions are true.
 
         Ranked by BM25, where the collection is these documents: nothing else has to do with their
-        order. A match as a place is where that document ranks now; if it matches no more, where it
-        ranked then. `after` itself is left out, `up_to` is not. Raises what `scan` does.
+        order. `after` itself is left out, `up_to` is not. Raises what `scan` does.
         """
         ...
 

@@ -34,7 +34,7 @@ from joelclaw.schema.layout import (
     VectorEntry,
 )
 from joelclaw.schema.specs import TableSpec
-from joelclaw.store.protocol import Commit, Examine, Match
+from joelclaw.store.protocol import Commit, Examine, Match, Rank
 from joelclaw.store.sqlite_catalog import (
     Fitting,
     find_finder,
@@ -175,8 +175,8 @@ class _View(ABC):
         question: Question,
         conditions: Conditions,
         *,
-        after: Match | None = None,
-        up_to: Match | None = None,
+        after: Rank | None = None,
+        up_to: Rank | None = None,
         limit: int,
     ) -> list[Match]:
         tables = self._finder(index.number)

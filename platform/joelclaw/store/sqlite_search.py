@@ -14,8 +14,9 @@ the collection is what matches the search, filters included: how rare a term is 
 text usually is are taken from there. So a result depends on nothing but documents that it tells of, and
 changes only when one of these does; and nobody learns from a score what others have written.
 
-Scores are whole numbers, billionths, so that equal ones are equal and a cursor can hold one. Of
-two documents with the same score the newer comes first.
+A score is the share of what the terms together count for, in billionths. As a share it stays much the
+same while documents come and go, and as a whole number it is equal where it should be: so a cursor
+can hold one. Of two documents with the same score the newer comes first.
 """
 
 import math
@@ -27,7 +28,7 @@ from typing import Any, Final
 from joelclaw.errors import StoreUnreadable
 from joelclaw.schema.finding import Conditions
 from joelclaw.schema.layout import SearchEntry
-from joelclaw.store.protocol import Match
+from joelclaw.store.protocol import Match, Rank
 from joelclaw.store.sqlite_driver import Driver
 from joelclaw.store.sqlite_statements import quoted, quoted_text
 from joelclaw.values.terms import Question
@@ -100,8 +101,8 @@ class SearchTables:
         driver: Driver,
         question: Question,
         conditions: Conditions,
-        after: Match | None,
-        up_to: Match | None,
+        after: Rank | None,
+        up_to: Rank | None,
         limit: int,
     ) -> list[Match]:
         """See `Snapshot.search`."""
@@ -110,13 +111,13 @@ class SearchTables:
             return []
         for place in (after, up_to):
             if place is not None:
-                parameters += (place.id, place.score, place.created_at)
+                parameters += place
         driver.define(_RARITY, 2, _rarity)
         sql = _ranking(
             self._relation, self._documents, _shape(question, conditions), after is not None, up_to is not None
         )
         rows = driver.rows(sql, (*parameters, limit))
-        return [Match(id.decode(), score, created_at) for id, score, created_at in rows]
+        return [Match(id.decode(), Rank(score, created_at)) for id, score, created_at in rows]
 
     def count(self, driver: Driver, question: Question, conditions: Conditions) -> int:
         """See `Snapshot.count_matches`."""
@@ -180,15 +181,7 @@ def _counting(relation: str, shape: _Shape) -> str:
 
 @lru_cache(maxsize=512)
 def _ranking(relation: str, documents: str, shape: _Shape, has_start: bool, has_end: bool) -> str:
-    # A document that is still there is where it ranks now, whatever it ranked when the place was written down.
-    place = f"""(
-        SELECT score, created FROM (
-            SELECT score, created, 0 AS rank FROM ranked
-            WHERE row = (SELECT row FROM {quoted(documents)} WHERE _id = ?)
-            UNION ALL SELECT ?, ?, 1
-        ) ORDER BY rank LIMIT 1
-    )"""
-    within = f" AND (score, created) < {place}" * has_start + f" AND (score, created) >= {place}" * has_end
+    within = " AND (score, created) < (?, ?)" * has_start + " AND (score, created) >= (?, ?)" * has_end
     k1, b = _SATURATION, _LENGTH_SHARE
     return f"""
         WITH matching AS MATERIALIZED ({_matching(relation, shape)}),
@@ -201,7 +194,7 @@ def _ranking(relation: str, documents: str, shape: _Shape, has_start: bool, has_
         ranked AS MATERIALIZED (
             SELECT m.row, m.created, CAST({_BILLION} * sum(
                 w.weight * m.times * {k1 + 1} / (m.times + {k1} * ({1 - b} + {b} * m.length / c.length))
-            ) AS INTEGER) AS score
+            ) / (SELECT sum(weight) FROM weights) AS INTEGER) AS score
             FROM collection AS c CROSS JOIN matching AS m CROSS JOIN weights AS w ON w.term = m.term
             GROUP BY m.row
         )

@@ -464,5 +464,9 @@ class Engine:
 
     def _ring(self) -> None:
         self._alarm, self._alarm_at = None, INFINITY
+        self.clock_moved()
+
+    def clock_moved(self) -> None:
+        """The clock shows another time: run again what expired. For who moves one; those that go by themselves ring."""
         self.reactor.clock_moved()
         self._set_alarm()

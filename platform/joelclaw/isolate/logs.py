@@ -12,8 +12,8 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import Callable, MutableMapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Literal, TextIO, TypeAlias
@@ -73,6 +73,25 @@ def capture() -> None:
     warnings.showwarning = _show_warning
 
 
+@contextmanager
+def captured() -> Iterator[None]:
+    """As `capture`, but only in the block, and what is said outside of calls goes where it went before."""
+    stdout, stderr, show_warning, level = sys.stdout, sys.stderr, warnings.showwarning, logging.root.level
+    handler = _Handler()
+    handler.addFilter(lambda _: log_of_call.get() is not None)
+    sys.stdout, sys.stderr = _Stream("LOG", stdout), _Stream("ERROR", stderr)
+    logging.root.addHandler(handler)
+    logging.root.setLevel(min(level or logging.INFO, logging.INFO))
+    warnings.showwarning = lambda *what: (show_warning if log_of_call.get() is None else _show_warning)(*what)
+    capture_structlog()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr, warnings.showwarning = stdout, stderr, show_warning
+        logging.root.removeHandler(handler)
+        logging.root.setLevel(level)
+
+
 def capture_structlog() -> None:
     """If the app has imported structlog and left it as it comes, lead that here, too."""
     structlog = sys.modules.get("structlog")
@@ -109,8 +128,10 @@ class _Stream(io.TextIOBase):
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: Level, outside: TextIO | None = None) -> None:
         self._level: Level = level
+        self._outside = outside
+        """Takes what belongs to no call; None: the process's standard error."""
 
     @property
     def buffer(self) -> Any:
@@ -124,6 +145,8 @@ class _Stream(io.TextIOBase):
         log = log_of_call.get()
         if log is not None:
             log.write(self._level, text)
+        elif self._outside is not None:
+            self._outside.write(text)
         else:
             _write_outside(text)
         return len(text)

@@ -27,7 +27,8 @@ Every error that we raise on purpose.
     ├── LimitExceeded         a function read, wrote or called too much
     ├── CallFailed            in actions and tests: a function that was called has failed
     │   └── CallRefused       in tests: a function that does not answer who called it
-    ├── BodyTooLarge          in HTTP actions: a request's body, or a response's, is larger than it may be
+    ├── RequestTooLarge       in HTTP actions: a request's body is larger than it may be
+    ├── ResponseTooLarge      in HTTP actions: a response's is
     └── ClientGone            in HTTP actions: the client went away before it had sent all
 
     PlatformError, in the store
@@ -723,21 +724,36 @@ class RequestRefused(PlatformError):
         return self.reason
 
 
-class BodyTooLarge(PlatformError):
-    """The body of a request or a response is larger than it may be. What was read or sent is its beginning."""
+class RequestTooLarge(PlatformError):
+    """The body of an HTTP request is larger than it may be. What was read is its beginning."""
 
-    code = "body_too_large"
+    code = "request_too_large"
     public = True
 
-    def __init__(self, what: str, bytes_max: int) -> None:
-        super().__init__(what, bytes_max)
-        self.what = what
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
         self.bytes_max = bytes_max
 
     def __str__(self) -> str:
         return (
-            f"The body of the {self.what} is larger than {self.bytes_max:,} bytes; "
-            f"raise limits.http_body_bytes in joelclaw.toml"
+            f"The request's body is larger than {self.bytes_max:,} bytes; "
+            f"raise limits.http_body_bytes in joelclaw.toml, or send less"
+        )
+
+
+class ResponseTooLarge(PlatformError):
+    """The body of an HTTP action's response is larger than it may be. What was sent is its beginning."""
+
+    code = "response_too_large"
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(bytes_max)
+        self.bytes_max = bytes_max
+
+    def __str__(self) -> str:
+        return (
+            f"The response's body is larger than {self.bytes_max:,} bytes; "
+            f"raise limits.http_body_bytes in joelclaw.toml, or hand out the address of a stored file"
         )
 
 

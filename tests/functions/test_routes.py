@@ -49,7 +49,9 @@ def test_the_same_path_serves_several_methods_and_a_prefix(tmp_path: Path) -> No
 def test_helpers_answer_nothing(tmp_path: Path) -> None:
     """In a file whose name begins with `_` nothing has a route, and what is imported is not declared twice."""
     text = f'{HEAD}@http_action("GET", "/a")\n{HANDLER}'
-    app = load_app(write_app(tmp_path, {"_web.py": text, "web.py": text, "again.py": "from app_functions.web import f\n"}))
+    app = load_app(
+        write_app(tmp_path, {"_web.py": text, "web.py": text, "again.py": "from app_functions.web import f\n"})
+    )
     assert [route.python_path for route in app.manifest.routes] == ["web.f"]
 
 
@@ -100,8 +102,10 @@ def test_what_answers_is_an_async_def_of_two_parameters(tmp_path: Path) -> None:
     decorator = '@http_action("GET", "/{}")\n'
     text = (
         decorator.format("a") + "def a(ctx: ActionCtx, request: Request) -> Response: return Response()\n"
-        "@http_action('GET', '/b')\n@action\n" + HANDLER.replace(" f(", " b(")
-        + decorator.format("c") + "async def c(request: Request) -> Response: return Response()\n"
+        "@http_action('GET', '/b')\n@action\n"
+        + HANDLER.replace(" f(", " b(")
+        + decorator.format("c")
+        + "async def c(request: Request) -> Response: return Response()\n"
     )
     advice = "write `async def`; what needs a transaction is called with ctx.run_query and ctx.run_mutation"
     assert told(tmp_path, text)[:1] == [f"app_functions/web.py:3: web.a: an HTTP action is an `async def`; {advice}"]

@@ -116,7 +116,7 @@ class Request:
         The body's pieces as they come, which can be read once.
 
         Raises:
-            BodyTooLarge: The body is larger than it may be; what was read is its beginning.
+            RequestTooLarge: The body is larger than it may be; what was read is its beginning.
             ClientGone: The client went away before its end.
         """
         source, self._source = self._source, None

@@ -37,7 +37,14 @@ NO_ROUTES: Final = Answer(b"This Convex deployment does not have HTTP actions en
 NO_HOST: Final = Answer(b"The Host header is missing, or is no host", 400, TEXT)
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_STATUSES: Final = {"body_too_large": 413, "no_route": 404, "shutting_down": 503, "too_many_actions": 503}
+_STATUSES: Final = {
+    "action_cancelled": 503,
+    "client_gone": 400,
+    "no_route": 404,
+    "request_too_large": 413,
+    "shutting_down": 503,
+    "too_many_actions": 503,
+}
 """What a failure is answered with that is not the app's; everything else is a 500."""
 
 log = structlog.get_logger("joelclaw.site")

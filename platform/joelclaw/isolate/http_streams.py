@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from joelclaw.errors import BodyTooLarge, ClientGone, Misuse
+from joelclaw.errors import ClientGone, Misuse, RequestTooLarge, ResponseTooLarge
 from joelclaw.functions.http import HeaderPairs, Response
 from joelclaw.isolate.messages import (
     PIECE_BYTES,
@@ -59,7 +59,7 @@ class RequestBody:
                 self._send(RequestCredit(run=self._run, size=len(piece)))
             return piece
         if self._end == "too_large":
-            raise BodyTooLarge("request", self._bytes_max)
+            raise RequestTooLarge(self._bytes_max)
         if self._end == "gone":
             raise ClientGone
         return b""
@@ -91,7 +91,7 @@ class ResponseStream:
         Send it all.
 
         Raises:
-            BodyTooLarge: It is larger than a response may be.
+            ResponseTooLarge: It is larger than a response may be.
             Misuse: A piece of the body is no bytes, or it is not as long as its `Content-Length` says.
         """
         if isinstance(response.body, bytes):
@@ -101,7 +101,7 @@ class ResponseStream:
 
     async def _send_bytes(self, response: Response, body: bytes) -> None:
         if len(body) > self._bytes_max:
-            raise BodyTooLarge("response", self._bytes_max)
+            raise ResponseTooLarge(self._bytes_max)
         headers = tuple(pair for pair in response.headers.pairs if pair[0].lower() != "content-length")
         if response.status not in _WITHOUT_LENGTH:
             headers += (("Content-Length", str(len(body))),)
@@ -128,7 +128,7 @@ class ResponseStream:
                 raise Misuse(f"a response's body is made of bytes, not of {type(piece).__name__}; encode it")
             sent += len(piece)
             if sent > self._bytes_max:
-                raise BodyTooLarge("response", self._bytes_max)
+                raise ResponseTooLarge(self._bytes_max)
             if length is not None and sent > length:
                 raise Misuse(f"the response's body is longer than its Content-Length, {length}")
             await self._write(bytes(piece))

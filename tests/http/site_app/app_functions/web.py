@@ -209,7 +209,7 @@ async def ignores(ctx: ActionCtx, request: Request) -> Response:
 @http_action("GET", prefix="/gates/")
 async def open_gate(ctx: ActionCtx, request: Request) -> Response:
     """Open a gate."""
-    gates[request.path.removeprefix("/gates/")].set()
+    gates[request.path.removeprefix("/gates/").replace("%20", " ")].set()
     return Response()
 
 

@@ -153,11 +153,8 @@ def test_an_author_edits_and_resolves(backend: Backend) -> None:
 def test_nobody_else_edits_or_resolves(backend: Backend, who: str) -> None:
     """For a guest, another user, and one who never arrived, these functions do not exist; nothing changes."""
     id = write(signed_in(backend, "Ann"))
-    caller = {
-        "anonymous": lambda: backend,
-        "another": lambda: signed_in(backend, "Bob"),
-        "unknown": lambda: backend.as_user("unknown"),
-    }[who]()
+    callers = {"anonymous": backend, "another": signed_in(backend, "Bob"), "unknown": backend.as_user("unknown")}
+    caller = callers[who]
 
     with pytest.raises(CallRefused):
         caller.mutation(comments.edit, id=id, body="mine")

@@ -11,14 +11,14 @@ import asyncio
 import random
 import shutil
 import tempfile
-from collections.abc import Coroutine, MutableMapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from joelclaw.clock import MovableClock
-from joelclaw.engine.asker import ADMIN, ANONYMOUS, asker_of, identity_of
+from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of, identity_of
 from joelclaw.engine.engine import Engine, EngineLimits
 from joelclaw.engine.isolates import Isolate
 from joelclaw.errors import CallFailed, Misuse
@@ -30,10 +30,12 @@ from joelclaw.isolate.messages import Role
 from joelclaw.server import Service, services
 from joelclaw.testing.callers import Caller
 from joelclaw.testing.calling import Addressed, failed
+from joelclaw.testing.env import Variables
 from joelclaw.testing.isolates import InProcessIsolate, LogLine, Record
 from joelclaw.testing.live import Live
 from joelclaw.testing.projects import DATABASE, Project, load_project
 from joelclaw.testing.time import START_MS, TestClock
+from joelclaw.testing.web import Answered, Doors
 
 T = TypeVar("T")
 
@@ -71,9 +73,10 @@ class Backend(Caller):
         self._services: list[Service] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._engine: Engine
+        self._doors: Doors
         super().__init__(self, ANONYMOUS)
-        self.env: MutableMapping[str, str] = self._load.env
-        """What functions see as `ctx.env`: what `[env]` declares in plain text, and what the test sets."""
+        self.env = Variables(self._load.env, self.internal.query, self.internal.mutation)
+        """What functions see as `ctx.env`: what the test sets, over what `[env]` declares in plain text."""
 
         self.clock = TestClock(self._wall_clock, self._next_moment, self.settle)
         """The only clock there is."""
@@ -146,6 +149,11 @@ class Backend(Caller):
 
         return self._run(subscribe())
 
+    def run_request(self, method: str, url: str, headers: Mapping[str, str], body: bytes, asker: Asker) -> Answered:
+        if asker.identity is not None:
+            headers = {"authorization": f"Bearer {self._doors.token(asker)}", **headers}
+        return self._run(self._doors.fetch(method, url, headers, body))
+
     def _refuse(self, call: Addressed, kind: Any) -> None:
         failure = self._engine.refusal(call.path, kind, call.asker, internal=call.asker.admin)
         if failure is not None:
@@ -208,7 +216,9 @@ class Backend(Caller):
     async def _start(self) -> None:
         self._engine = Engine(UNBOUNDED, development=True, clock=self._wall_clock, start=self._isolate)
         await self._engine.deploy(self._load)
-        self._services = services(self._engine, self._project.config, open_files(self._load.files_url, {}))
+        files = open_files(self._load.files_url, {})
+        self._doors = Doors(self._engine, self._project.config, files)
+        self._services = services(self._engine, self._project.config, files)
         self._tasks = [asyncio.create_task(service.run()) for service in self._services]
 
     async def _isolate(self, role: Role) -> Isolate:

@@ -6,12 +6,17 @@ functions are given as they are, so that type checkers know their arguments and 
 their path on the wire, as a client names them.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+import msgspec
+from msgspec import UNSET
 
 from joelclaw.engine.asker import Asker
 from joelclaw.functions.decorators import Action, Mutation, Query
 from joelclaw.testing.calling import address
 from joelclaw.testing.live import Live
+from joelclaw.testing.web import Answered
 
 if TYPE_CHECKING:
     from joelclaw.testing.backend import Backend
@@ -69,3 +74,24 @@ class Caller:
     def subscribe(self, fn: Any, /, *args: Any, **kwargs: Any) -> Live[Any]:
         """The result of a query, kept current. What fails is raised by its `value`: it may be allowed again."""
         return self._backend.run_subscription(address(self._backend.app, fn, "query", args, kwargs, self._asker))
+
+    def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str = b"",
+        json: Any = UNSET,
+    ) -> Answered:
+        """
+        Send a request to an HTTP action by its path, or to a URL that a function gave, and read the answer.
+
+        Who is signed in says so with a token. `json` is sent as such, in place of `body`.
+        """
+        sent = dict(headers or {})
+        if json is not UNSET:
+            body = msgspec.json.encode(json)
+            sent = {"content-type": "application/json", **sent}
+        raw = body.encode() if isinstance(body, str) else body
+        return self._backend.run_request(method, url, sent, raw, self._asker)

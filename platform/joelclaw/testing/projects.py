@@ -17,6 +17,7 @@ from typing import Final
 from joelclaw.clock import MovableClock
 from joelclaw.config import Config, load_config
 from joelclaw.errors import Misuse
+from joelclaw.functions import environment
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.importing import FreshLoader
 from joelclaw.functions.loader import LoadedApp, load_app
@@ -25,10 +26,9 @@ from joelclaw.isolate.messages import FromIsolate, Load, LoadFailed, Prepare
 from joelclaw.isolate.writer import Writer
 from joelclaw.testing.imports import top_names
 from joelclaw.testing.isolates import NoTimer, guard
+from joelclaw.testing.web import API_ORIGIN, SITE_ORIGIN
 
 DATABASE: Final = "test.db"
-API_ORIGIN: Final = "http://backend.test:3210"
-SITE_ORIGIN: Final = "http://backend.test:3211"
 
 
 class Project:
@@ -49,7 +49,7 @@ class Project:
             wire_names=config.app.wire_names,
             store_url=f"sqlite:///{folder}/{DATABASE}",
             durability="none",
-            env=dict(config.env),
+            env={**config.env, environment.API_ORIGIN: API_ORIGIN, environment.SITE_ORIGIN: SITE_ORIGIN},
             limits=config.limits,
             development=True,
             roles={role: list(members) for role, members in config.auth.roles.items()},

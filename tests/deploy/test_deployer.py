@@ -443,6 +443,24 @@ def test_the_declaration_is_followed(play: Callable[[Scene], None], root: Path) 
     play(scene)
 
 
+def test_an_app_that_is_too_large_is_refused(play: Callable[[Scene], None], root: Path) -> None:
+    """Exactly as many bytes as allowed serve; one more is refused with the largest file, and what served serves on."""
+
+    async def scene(shop: Workshop) -> None:
+        declared = (root / "joelclaw.toml").read_text()
+        size_bytes = sum(file.stat().st_size for file in [root / "schema.py", *(root / "app_functions").iterdir()])
+        await shop.saved_and_live("joelclaw.toml", f"{declared}code_bytes = {size_bytes + 1_000}\n")
+        await shop.saved_and_live("app_functions/b.py", word("b").ljust(1_000))
+        assert await shop.saved_and_refused("app_functions/b.py", word("c").ljust(1_001)) == (
+            f"app_functions/b.py:1: the app's files have {size_bytes + 1_001:,} bytes, and may have at most "
+            f"{size_bytes + 1_000:,}; this is the largest, with 1,001; "
+            "keep data out of the folder of functions, or raise limits.code_bytes in joelclaw.toml"
+        )
+        assert await shop.query("b:word") == "b"
+
+    play(scene)
+
+
 TOWN = """
 from joelclaw import QueryCtx, anyone, query
 

@@ -28,14 +28,17 @@ from joelclaw.deploy.bundle import Bundles
 from joelclaw.deploy.sources import Sources, concerns, read_sources
 from joelclaw.deploy.watching import watching
 from joelclaw.engine.engine import Crew, Engine, EngineLimits
-from joelclaw.errors import CommandFailed, ConfigRefused, PlatformError
-from joelclaw.functions.manifest import Manifest
+from joelclaw.errors import AppRefused, CommandFailed, ConfigRefused, PlatformError
+from joelclaw.functions.crons import cron_declarations
+from joelclaw.functions.environment import API_ORIGIN, BUILT_IN, SITE_ORIGIN
+from joelclaw.functions.manifest import Manifest, Place, Problem
 from joelclaw.isolate.messages import Load
+from joelclaw.limits import setting
 
 SLOW_LOAD_S: Final = 5.0
 """A load that takes longer is told, so that nobody wonders whether the save was seen."""
 
-_TAKEN_ALONG: Final = ("app", "env", "auth", "limits", "codegen")
+_TAKEN_ALONG: Final = ("app", "env", "auth", "crons", "limits", "codegen")
 """Sections that take effect with a deploy, and make one when they change."""
 
 log = structlog.get_logger("joelclaw.deploy")
@@ -109,6 +112,7 @@ class Deployer:
         try:
             if sources.unreadable is not None:
                 raise sources.unreadable
+            _check_size(sources, self.config.limits.code_bytes)
             bundle = self._bundles.take(sources, self.config.root)
             version = (bundle.digest, *(getattr(self.config, section) for section in _TAKEN_ALONG))
             if version == self._serving:
@@ -143,7 +147,7 @@ class Deployer:
             wire_names=config.app.wire_names,
             store_url=config.store_url,
             durability=config.store.durability,
-            env={**config.env, "CONVEX_CLOUD_URL": self._origins.api, "CONVEX_SITE_URL": self._origins.site},
+            env=self._env(),
             limits=config.limits,
             development=development,
             api_origin=self._origins.api,
@@ -151,7 +155,16 @@ class Deployer:
             files_credentials=config.files_credentials,
             site_origin=self._origins.site,
             roles={role: list(entries) for role, entries in config.auth.roles.items()},
+            crons=cron_declarations(config),
         )
+
+    def _env(self) -> dict[str, str]:
+        """What functions see, as declared, and the deployment's own addresses."""
+        for name in sorted(BUILT_IN & self.config.env.keys()):
+            source = self.config.source
+            reason = f"env.{name} is the platform's own and cannot be declared; leave it out"
+            raise ConfigRefused(source.path.name, source.line("env", name), reason)
+        return {**self.config.env, API_ORIGIN: self._origins.api, SITE_ORIGIN: self._origins.site}
 
     def _write_types(self, manifest: Manifest) -> list[Path]:
         files = generate(manifest)
@@ -269,14 +282,39 @@ def engine_limits(config: Config) -> EngineLimits:
     )
 
 
+def _check_size(sources: Sources, limit_bytes: int) -> None:
+    """
+    Raises:
+        AppRefused: The files are larger than an app's may be; it names the largest.
+    """
+    size_bytes = sum(map(len, sources.files.values()))
+    if size_bytes > limit_bytes:
+        largest = max(sources.files, key=lambda name: len(sources.files[name]))
+        reason = (
+            f"the app's files have {size_bytes:,} bytes, and may have at most {limit_bytes:,}; "
+            f"this is the largest, with {len(sources.files[largest]):,}"
+        )
+        place = Place(largest.as_posix(), 1)
+        advice = f"keep data out of the folder of functions, or {setting('code_bytes')}"
+        raise AppRefused([Problem(place=place, name="the app", reason=reason, advice=advice)])
+
+
 def _fixed(config: Config) -> dict[str, object]:
     """What only a start can apply."""
-    return {"[server]": config.server, "[store]": config.store, "[files]": config.files, "app.name": config.app.name}
+    return {
+        "[server]": config.server,
+        "[store]": config.store,
+        "[files]": config.files,
+        "[logs]": config.logs,
+        "app.name": config.app.name,
+    }
 
 
 def _with_fixed(declared: Config, old: Config) -> Config:
     app = msgspec.structs.replace(declared.app, name=old.app.name)
-    return msgspec.structs.replace(declared, app=app, server=old.server, store=old.store, files=old.files)
+    return msgspec.structs.replace(
+        declared, app=app, server=old.server, store=old.store, files=old.files, logs=old.logs
+    )
 
 
 def _read_if_there(path: Path) -> bytes | None:

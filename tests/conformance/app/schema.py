@@ -28,3 +28,13 @@ class Kept(Table):
 
     __table__ = "kept"
     value: Any
+
+
+class Entry(Table):
+    """Something in a list whose order changes."""
+
+    __table__ = "entries"
+    room: str
+    rank: float
+    text: str = ""
+    by_rank = index("room", "rank")

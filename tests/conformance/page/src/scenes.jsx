@@ -63,6 +63,28 @@ export function Pages({ room }) {
   return results.map(({ _id, body }) => <p key={_id}>{body}</p>);
 }
 
+/** The same list whole and in pages: what the pages hold has to be the beginning of the whole, in every frame. */
+function Entries({ room, direction }) {
+  const whole = useQuery(api.entries.listed, { room, direction });
+  const options = { initialNumItems: 4 };
+  const { results, status, loadMore } = usePaginatedQuery(api.entries.page, { room, direction }, options);
+  window.acts.loadMore = loadMore;
+  useShown({ status, pages: results.map(inShort), whole: whole?.map(inShort) ?? null });
+  return results.map(({ _id, rank, text }) => <p key={_id}>{`${rank} ${text}`}</p>);
+}
+
+function inShort({ _id, rank, text }) {
+  return `${_id} ${rank} ${text}`;
+}
+
+export function EntriesUpwards({ room }) {
+  return <Entries room={room} direction="asc" />;
+}
+
+export function EntriesDownwards({ room }) {
+  return <Entries room={room} direction="desc" />;
+}
+
 /** A query that fails into the nearest boundary. */
 export class Failing extends Component {
   state = { error: null };

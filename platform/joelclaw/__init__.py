@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from joelclaw.errors import AppError
 from joelclaw.functions.calls import Identity
 from joelclaw.functions.contexts import ActionCtx, MutationCtx, QueryCtx
+from joelclaw.functions.crons import cron
 from joelclaw.functions.db import Reader, Writer
 from joelclaw.functions.decorators import Action, Mutation, Query, action, mutation, query
 from joelclaw.functions.http import Request, Response
@@ -17,10 +18,14 @@ from joelclaw.functions.http_actions import HttpAction, http_action
 from joelclaw.functions.retries import Retry
 from joelclaw.functions.rows import Rows, Scan
 from joelclaw.functions.rules import anyone, role, signed_in
+from joelclaw.functions.snippets import snippet
+from joelclaw.functions.storage import FileMetadata, StoredBlob
+from joelclaw.functions.vectors import Hit
 from joelclaw.schema.bounds import between, gt, gte, lt, lte
 from joelclaw.schema.indexes import Index, index
 from joelclaw.schema.marks import Arg, Id
 from joelclaw.schema.pagination import Page, PageOptions
+from joelclaw.schema.search import SearchIndex, VectorIndex, any_of, search_index, vector_index
 from joelclaw.schema.structs import Object
 from joelclaw.schema.tables import Table
 from joelclaw.system.tables import ScheduledJob, StoredFile
@@ -32,6 +37,8 @@ __all__ = [
     "ActionCtx",
     "AppError",
     "Arg",
+    "FileMetadata",
+    "Hit",
     "HttpAction",
     "Id",
     "Identity",
@@ -52,13 +59,18 @@ __all__ = [
     "Rows",
     "Scan",
     "ScheduledJob",
+    "SearchIndex",
+    "StoredBlob",
     "StoredFile",
     "Table",
     "UnsetType",
+    "VectorIndex",
     "Writer",
     "action",
+    "any_of",
     "anyone",
     "between",
+    "cron",
     "field",
     "gt",
     "gte",
@@ -69,5 +81,8 @@ __all__ = [
     "mutation",
     "query",
     "role",
+    "search_index",
     "signed_in",
+    "snippet",
+    "vector_index",
 ]

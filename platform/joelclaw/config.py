@@ -98,6 +98,20 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     durability: Annotated[Literal["full", "normal"], Meta(description='"full" or "normal"')] = "full"
 
 
+class Logs(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of what functions did, in a file beside the database."""
+
+    keep_days: Annotated[
+        float, Meta(gt=0, le=36_500, description="the days after which a logged run is forgotten, up to 36500")
+    ] = 14.0
+    keep_mb: Annotated[
+        int, Meta(ge=1, le=1_048_576, description="the room for logged runs, in MB; the oldest give way")
+    ] = 256
+    quiet_queries: Annotated[
+        bool, Meta(description="true or false: whether queries that succeed and log nothing are kept, too")
+    ] = False
+
+
 class Files(msgspec.Struct, frozen=True, kw_only=True):
     """Where the bytes of stored files are kept."""
 
@@ -135,6 +149,17 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
             Meta(description='a list of who has it, like ["github:joelhooks"]'),
         ],
     ] = {}
+
+
+class Cron(msgspec.Struct, frozen=True, kw_only=True):
+    """A function of the app that runs by the clock. What it may say is checked with the app (`functions/crons.py`)."""
+
+    function: Annotated[str, Meta(description="a function of the app, like comments.forget_resolved")] = ""
+    cron: Annotated[str | None, Meta(description='a calendar, like "0 4 * * *"')] = None
+    every: Annotated[str | None, Meta(description='an interval, like "30s"')] = None
+    tz: Annotated[str | None, Meta(description='a time zone, like "America/Los_Angeles"')] = None
+    catch_up: Annotated[bool, Meta(description="true or false")] = False
+    args: Annotated[dict[str, Any], Meta(description="a table of arguments, like { limit = 10 }")] = {}
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -176,9 +201,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
     store: Store = Store()
     files: Files = Files()
+    logs: Logs = Logs()
     env: dict[str, Annotated[str, Meta(description="text", extra={"secret": True})]] = {}
     codegen: Codegen = Codegen()
     auth: Auth = Auth()
+    crons: dict[str, Cron] = {}
     limits: Limits = Limits()
     source: Source
 
@@ -215,6 +242,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if self.server.site_port is not None:
             return self.server.site_port
         return 0 if self.server.api_port == 0 else SITE_PORT
+
+    @property
+    def logs_file(self) -> Path:
+        """Where runs are logged, beside the database and named after it."""
+        return self.database.with_name(f"{self.database.name}-logs")
 
     @property
     def bundles(self) -> Path:
@@ -350,9 +382,10 @@ def _refuse_unknown(source: Source, path: tuple[str, ...], name: str) -> NoRetur
 
 def _suggestion(path: tuple[str, ...], name: str) -> str:
     sections = {field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "source"}
+    structs = {section: get_args(kind)[1] if get_origin(kind) is dict else kind for section, kind in sections.items()}
     settings = {
         section: [field.name for field in msgspec.structs.fields(kind)]
-        for section, kind in sections.items()
+        for section, kind in structs.items()
         if isinstance(kind, type)
     }
     beside = settings[path[0]] if path else list(sections)

@@ -40,13 +40,17 @@ from joelclaw.files.opening import open_files
 from joelclaw.files.protocol import FileStore
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
-from joelclaw.http.api import Api
+from joelclaw.http.api import Api, Handler
 from joelclaw.http.app import App, Doors
+from joelclaw.http.environment import EnvironmentRoutes
 from joelclaw.http.forwarding import Proxies
+from joelclaw.http.logs import LogRoutes
 from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
 from joelclaw.http.site import Site
 from joelclaw.http.storage import StorageRoutes
+from joelclaw.logs.recorder import RunLog
+from joelclaw.scheduler.crons import Crons
 from joelclaw.scheduler.expiry import Expiry
 from joelclaw.scheduler.jobs import Jobs
 from joelclaw.scheduler.sweeping import FileSweeper
@@ -124,10 +128,21 @@ async def serve(
     config: Config, *, development: bool, host: Host, users: UserVerifier | None = None, stop: asyncio.Event
 ) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
+    logs = config.logs
+    async with RunLog(
+        config.logs_file, keep_days=logs.keep_days, keep_mb=logs.keep_mb, quiet_queries=logs.quiet_queries
+    ) as run_log:
+        await _serve(config, run_log, development=development, host=host, users=users, stop=stop)
+
+
+async def _serve(
+    config: Config, run_log: RunLog, *, development: bool, host: Host, users: UserVerifier | None, stop: asyncio.Event
+) -> None:
     with closing(listen(config)) as listener, closing(listen_for_site(config)) as site, locked(config.database):
         limits = engine_limits(config)
         crew = limits.readers + 2
         engine = Engine(limits, development=development, spares=crew if development else 0)
+        engine.record(run_log)
         announced = _FirstDeploy(host)
         origins = Origins(config.server.api_origin or url_of(listener), config.server.site_origin or url_of(site))
         deployer = Deployer(engine, config, announced, origins)
@@ -148,12 +163,13 @@ async def serve(
                 secret=lambda: engine.secret,
                 bytes_max=lambda: deployer.config.limits.upload_bytes,
             )
-            async with _running(_services(engine, config, files)):
+            async with _running(services(engine, config, files)):
                 await _serve_api(
                     config,
                     engine,
                     authenticator,
                     storage,
+                    run_log,
                     listener,
                     site,
                     development=development,
@@ -169,13 +185,14 @@ async def serve(
                 await engine.close()
 
 
-def _services(
+def services(
     engine: Engine,
     config: Config,  # noqa: ARG001 (each takes what it needs)
     files: FileStore,
 ) -> list[Service]:
     """What runs beside the protocols, in the order in which it is ended."""
     return [
+        Crons(SystemCalls(engine), engine.clock),
         Expiry(SystemCalls(engine)),
         FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret),
         Jobs(engine),
@@ -220,6 +237,7 @@ async def _serve_api(
     engine: Engine,
     authenticator: Authenticator,
     storage: StorageRoutes,
+    run_log: RunLog,
     listener: sockets_of_the_system.socket,
     site_listener: sockets_of_the_system.socket,
     *,
@@ -238,6 +256,7 @@ async def _serve_api(
         version=version("joelclaw"),
         cors=Cors(config.server.allowed_origins),
         storage=storage,
+        more_routes=_admin_routes(engine, authenticator, run_log, stop),
     )
     site = Site(
         engine,
@@ -257,6 +276,20 @@ async def _serve_api(
         await server.serve(sockets=[listener, site_listener])
     finally:
         stopping.cancel()
+
+
+def _admin_routes(
+    engine: Engine, authenticator: Authenticator, run_log: RunLog, stop: asyncio.Event
+) -> dict[str, dict[str, Handler]]:
+    environment = EnvironmentRoutes(SystemCalls(engine), authenticator)
+    logs = LogRoutes(run_log, authenticator, stop)
+    return {
+        "/api/update_environment_variables": {"POST": environment.update},
+        "/api/list_environment_variables": {"GET": environment.list},
+        "/api/stream_function_logs": {"GET": logs.function_logs},
+        "/api/stream_udf_execution": {"GET": logs.executions},
+        "/api/app_metrics/stream_function_logs": {"GET": logs.function_logs},
+    }
 
 
 def _calm_the_collector() -> None:

@@ -15,8 +15,13 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
+from joelclaw.cli.client import Client
 from joelclaw.config import Config, load_config
+from joelclaw.errors import CommandFailed
+from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.manifest import Manifest
+
+ADMIN_KEY_VARIABLE = "JOELCLAW_ADMIN_KEY"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +33,13 @@ def project_option(command: F) -> F:
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         default=Path(),
         help="The project's folder; the current one by default.",
+    )(command)
+
+
+def url_option(command: F) -> F:
+    """`--url URL`, handed to the command as `url`; None: the project's own."""
+    return click.option(
+        "--url", metavar="URL", envvar="JOELCLAW_URL", help="The deployment; the project's own by default."
     )(command)
 
 
@@ -49,6 +61,16 @@ def declaration_without_secrets(project: Path) -> Config:
         ConfigRefused: Something in it is wrong.
     """
     return load_config(project, None)
+
+
+def client_of(config: Config, url: str | None, acting_as: dict[str, Any] | None = None) -> Client:
+    """
+    An administrator's client of the running deployment: the one at `url`, or the project's own.
+
+    Raises:
+        CommandFailed: There is no admin key to call with, or `url` is no address.
+    """
+    return Client(url or _own_url(config), _admin_key(config), acting_as)
 
 
 def load_manifest(config: Config) -> Manifest:
@@ -87,9 +109,28 @@ async def _load_manifest(config: Config) -> Manifest:
                 store_url=config.store_url,
                 durability=config.store.durability,
                 env=config.env,
+                crons=cron_declarations(config),
                 limits=config.limits,
                 development=True,
             )
         )
     finally:
         await isolate.close()
+
+
+def _own_url(config: Config) -> str:
+    # An address to listen on is not always one to call.
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.server.host, config.server.host)
+    return f"http://{host}:{config.server.api_port}"
+
+
+def _admin_key(config: Config) -> str:
+    if key := os.environ.get(ADMIN_KEY_VARIABLE) or config.server.admin_key:
+        return key
+    try:
+        return config.admin_key_file.read_text("utf-8").strip()
+    except OSError as exc:
+        raise CommandFailed(
+            f"there is no admin key to call with; set {ADMIN_KEY_VARIABLE}, "
+            f"or run this where `joelclaw dev` keeps its data"
+        ) from exc

@@ -23,6 +23,7 @@ from joelclaw.errors import AppRefused
 from joelclaw.functions import importing
 from joelclaw.functions.app import LoadedApp, LoadedFunction
 from joelclaw.functions.calls import SYSTEM_PREFIX
+from joelclaw.functions.crons import CronDeclaration, CronReader
 from joelclaw.functions.decorators import Function
 from joelclaw.functions.http_actions import Handler, HttpAction
 from joelclaw.functions.keywords import KeywordCheck
@@ -42,7 +43,7 @@ __all__ = ["SYSTEM_MODULES", "LoadedApp", "load_app"]
 SYSTEM_DOCUMENT_BYTES: Final = 16 * MIB
 """How large the platform's own documents may be: a job has the arguments of a call in it."""
 
-SYSTEM_MODULES: Final = ("admin_keys", "env", "expiry", "files", "jobs", "rules", "tables", "users")
+SYSTEM_MODULES: Final = ("admin_keys", "crons", "env", "expiry", "files", "jobs", "rules", "search", "tables", "users")
 """Modules of `joelclaw.system`. By name: they are written with what is below them, and this is, too."""
 
 
@@ -52,16 +53,17 @@ def load_app(
     schema: str = "schema.py",
     wire_names: Literal["camel", "as_written"] = "camel",
     limits: Limits = DEFAULT_LIMITS,
+    crons: Sequence[CronDeclaration] = (),
 ) -> LoadedApp:
     """
-    Load the app at `root`; `functions` and `schema` are paths in it.
+    Load the app at `root`; `functions` and `schema` are paths in it, `crons` are those of joelclaw.toml.
 
     Once per process: what an earlier load imported is forgotten, not unloaded.
 
     Raises:
         AppRefused: Something is wrong with it; `problems` is all of it.
     """
-    return _Loader(os.path.abspath(root), functions, schema, wire_names, limits).load()
+    return _Loader(os.path.abspath(root), functions, schema, wire_names, limits, crons).load()
 
 
 class _File:
@@ -86,7 +88,13 @@ class _Loader:
     """One load."""
 
     def __init__(
-        self, root: str, functions: str, schema: str, wire_names: Literal["camel", "as_written"], limits: Limits
+        self,
+        root: str,
+        functions: str,
+        schema: str,
+        wire_names: Literal["camel", "as_written"],
+        limits: Limits,
+        crons: Sequence[CronDeclaration],
     ) -> None:
         self._root = root
         self._functions_folder = functions.strip("/")
@@ -98,6 +106,7 @@ class _Loader:
         self._functions: dict[Function, LoadedFunction] = {}
         self._places: dict[str, tuple[str, Place]] = {}
         self._routes = RouteReader()
+        self._crons = CronReader(crons)
         self._handlers: dict[str, Handler] = {}
 
     def load(self) -> LoadedApp:
@@ -112,6 +121,8 @@ class _Loader:
                 self._read_module(file, module, tables)
         self._problems += self._routes.problems
         system_tables = self._load_system()
+        crons = self._crons.read(self._functions, complete=not self._problems)
+        self._problems += self._crons.problems
         if self._problems:
             raise AppRefused(sorted(dict.fromkeys(map(self._relative, self._problems))))
         infos = sorted([*tables.values(), *system_tables], key=lambda info: info.name)
@@ -121,6 +132,7 @@ class _Loader:
         manifest = Manifest(
             tables=tuple(info.spec for info in infos),
             functions=tuple(specs),
+            crons=tuple(replace(cron, place=self._relative_place(cron.place)) for cron in crons),
             routes=tuple(self._routes.sorted()),
             wire_names=self._wire_names,
         )
@@ -226,6 +238,7 @@ class _Loader:
     def _read_module(self, file: _File, module: ModuleType, tables: dict[type, TableInfo[Any]]) -> None:
         scope = Scope(module.__name__, vars(module))
         self._problems += KeywordCheck(file.path, file.tree, scope, tables).problems()
+        self._crons.look_through(module, is_helper=file.is_helper)
         if file.is_helper:
             return
         naming = naming_of(module.__name__)

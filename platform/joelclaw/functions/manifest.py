@@ -13,10 +13,12 @@ from joelclaw.functions.retries import RetrySpec
 from joelclaw.schema.problems import Place, Problem
 from joelclaw.schema.specs import IndexSpec, TableSpec
 from joelclaw.schema.validators import ObjectType, Validator
+from joelclaw.values.durations import duration_text
 
 __all__ = [
     "Allow",
     "Anyone",
+    "CronSpec",
     "FunctionKind",
     "FunctionSpec",
     "HasRole",
@@ -104,11 +106,38 @@ class RouteSpec(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.method} {self.path}{'*' if self.is_prefix else ''}"
 
 
+class CronSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that runs by the clock: at the times of a calendar, or at an interval."""
+
+    name: str
+    function: str
+    """Its path on the wire."""
+
+    args: str = "{}"
+    """Wire JSON of the argument object."""
+
+    calendar: str = ""
+    """Five fields; empty: an interval."""
+
+    tz: str = ""
+    every_ms: float = 0.0
+    catch_up: bool = False
+    """Runs that were missed are made up for by one."""
+
+    place: Place
+
+    @property
+    def schedule(self) -> str:
+        """When it runs, in words, all of it: two crons with the same words run at the same times."""
+        return f"{self.calendar} {self.tz}" if self.calendar else f"every {duration_text(self.every_ms)}"
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """All that an app declares, in a stable order."""
 
     tables: tuple[TableSpec, ...] = ()
     functions: tuple[FunctionSpec, ...] = ()
+    crons: tuple[CronSpec, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
     wire_names: Literal["camel", "as_written"] = "camel"
 

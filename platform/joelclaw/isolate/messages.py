@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from joelclaw.functions.calls import Call, Outcome
+from joelclaw.functions.crons import CronDeclaration
 from joelclaw.functions.manifest import Manifest, Problem
 from joelclaw.limits import DEFAULT_LIMITS, Limits
 from joelclaw.store.protocol import IndexKey, Layout
@@ -45,11 +46,16 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     schema: str
     wire_names: Literal["camel", "as_written"]
     store_url: str
-    durability: Literal["full", "normal"]
+    durability: Literal["full", "normal", "none"]
+    """Tests alone have none: their databases end with them."""
+
     env: dict[str, str]
     development: bool
     limits: Limits = DEFAULT_LIMITS
     roles: dict[str, list[str]] = {}
+    crons: list[CronDeclaration] = []
+    """Those of joelclaw.toml."""
+
     api_origin: str = ""
     """Where clients reach the deployment: `http://127.0.0.1:3210`. Empty: nobody said."""
 

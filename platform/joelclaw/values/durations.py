@@ -36,6 +36,16 @@ def parse_duration(duration: timedelta | str) -> float:
     )
 
 
+def duration_text(duration_ms: float) -> str:
+    """Whole milliseconds as `parse_duration` reads them: `1h30m`, `30s`."""
+    parts = []
+    for unit, unit_ms in _UNITS_MS.items():
+        count, duration_ms = divmod(duration_ms, unit_ms)
+        if count:
+            parts.append(f"{count:.0f}{unit}")
+    return "".join(parts) or "0s"
+
+
 def _reason(text: object) -> str:
     if isinstance(text, (int, float)):
         return "a number does not say its unit"

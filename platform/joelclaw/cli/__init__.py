@@ -18,7 +18,9 @@ import rich_click as click
 
 from joelclaw.cli.codegen import codegen
 from joelclaw.cli.dev import dev
+from joelclaw.cli.env import env
 from joelclaw.cli.functions import functions
+from joelclaw.cli.logs import logs
 from joelclaw.cli.new import new
 from joelclaw.cli.run import run
 from joelclaw.cli.serve import serve
@@ -45,5 +47,5 @@ def main() -> None:
     """A reactive backend whose functions are typed Python files."""
 
 
-for command in (new, dev, serve, run, functions, codegen):
+for command in (new, dev, serve, run, logs, env, functions, codegen):
     main.add_command(command)

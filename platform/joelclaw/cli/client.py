@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
@@ -79,16 +79,11 @@ class Client:
             CommandFailed: No server answers, or it refuses to be asked.
         """
         body = {"path": path, "args": arguments, "format": "convex_encoded_json"}
-        status, answer = self._post("/api/function", msgspec.json.encode(body))
+        status, answer = self._request("POST", "/api/function", msgspec.json.encode(body))
         try:
-            if status == http.HTTPStatus.OK:
-                return msgspec.json.decode(answer, type=Answer)
-            refusal = msgspec.json.decode(answer, type=_Refusal)
+            return msgspec.json.decode(self._accepted(status, answer), type=Answer)
         except msgspec.DecodeError as exc:
-            raise CommandFailed(
-                f"{self._url.geturl()} answered {status}, but not as a deployment does; is it the right address?"
-            ) from exc
-        raise CommandFailed(f"{refusal.message} ({status} {refusal.code})")
+            raise self._no_deployment(status) from exc
 
     def watch(self, path: str, arguments: dict[str, Any]) -> Iterator[Answer]:
         """
@@ -118,14 +113,46 @@ class Client:
             raise self._unreachable(exc) from exc
         raise CommandFailed(f"{self._url.geturl()} has closed the connection; it stops, or starts anew")
 
-    def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def ask(self, path: str, parameters: dict[str, Any] | None = None) -> bytes:
+        """
+        What a route for administrators answers.
+
+        Raises:
+            CommandFailed: No server answers, or it refuses.
+        """
+        return self._accepted(*self._request("GET", f"{path}?{urlencode(parameters or {})}"))
+
+    def tell(self, path: str, body: object) -> None:
+        """
+        Hand JSON to a route for administrators.
+
+        Raises:
+            CommandFailed: No server answers, or it refuses.
+        """
+        self._accepted(*self._request("POST", path, msgspec.json.encode(body)))
+
+    def _accepted(self, status: int, answer: bytes) -> bytes:
+        if status == http.HTTPStatus.OK:
+            return answer
+        try:
+            refusal = msgspec.json.decode(answer, type=_Refusal)
+        except msgspec.DecodeError as exc:
+            raise self._no_deployment(status) from exc
+        raise CommandFailed(f"{refusal.message} ({status} {refusal.code})")
+
+    def _no_deployment(self, status: int) -> CommandFailed:
+        return CommandFailed(
+            f"{self._url.geturl()} answered {status}, but not as a deployment does; is it the right address?"
+        )
+
+    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         # Not urllib: it would send a call to this machine through the proxy of the environment.
         kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
         assert self._url.hostname is not None
         connection = kind(self._url.hostname, self._url.port, timeout=CALL_TIMEOUT_S)
         try:
             headers = {"Content-Type": "application/json", "Authorization": self._authorization()}
-            connection.request("POST", self._url.path + path, body, headers)
+            connection.request(method, self._url.path + path, body, headers)
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as exc:

@@ -1,6 +1,5 @@
 """`joelclaw run`: call a function of a running deployment, or watch a query of it."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,10 @@ import msgspec
 import rich_click as click
 
 from joelclaw.cli.client import Answer, Client
-from joelclaw.cli.project import declaration_without_secrets, project_option
+from joelclaw.cli.project import client_of, declaration_without_secrets, project_option, url_option
 from joelclaw.cli.terminal import answer, tell, tell_error
-from joelclaw.config import Config
 from joelclaw.errors import CommandFailed
 from joelclaw.values.names import camel
-
-ADMIN_KEY_VARIABLE = "JOELCLAW_ADMIN_KEY"
 
 
 @click.command()
@@ -23,7 +19,7 @@ ADMIN_KEY_VARIABLE = "JOELCLAW_ADMIN_KEY"
 @click.argument("args", default="{}", metavar="[ARGUMENTS]")
 @click.option("--watch", is_flag=True, help="Stay, and print each new result of a query; Ctrl-C ends it.")
 @click.option("--as", "identity", metavar="JSON", help='Call as this user: \'{"subject": "ann"}\'.')
-@click.option("--url", metavar="URL", envvar="JOELCLAW_URL", help="The deployment; the project's own by default.")
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print each outcome as one line of JSON, failures too.")
 @project_option
 def run(
@@ -39,7 +35,7 @@ def run(
     arguments = _json_object(args, "ARGUMENTS")
     acting_as = _user(_json_object(identity, "--as")) if identity is not None else None
     config = declaration_without_secrets(project)
-    client = Client(url or _own_url(config), _admin_key(config), acting_as)
+    client = client_of(config, url, acting_as)
     if watch:
         _watch(client, spellings(function), arguments, as_json)
     elif not _tell_outcome(_call(client, spellings(function), arguments), as_json):
@@ -112,21 +108,3 @@ def _user(identity: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError('--as needs a subject: \'{"subject": "ann"}\'')
     issuer = identity.get("issuer", "https://joelclaw.test")
     return {"issuer": issuer, "tokenIdentifier": f"{issuer}|{identity['subject']}"} | identity
-
-
-def _own_url(config: Config) -> str:
-    # An address to listen on is not always one to call.
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.server.host, config.server.host)
-    return f"http://{host}:{config.server.api_port}"
-
-
-def _admin_key(config: Config) -> str:
-    if key := os.environ.get(ADMIN_KEY_VARIABLE) or config.server.admin_key:
-        return key
-    try:
-        return config.admin_key_file.read_text("utf-8").strip()
-    except OSError as exc:
-        raise CommandFailed(
-            f"there is no admin key to call with; set {ADMIN_KEY_VARIABLE}, "
-            f"or run this where `joelclaw dev` keeps its data"
-        ) from exc

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
+import msgspec
+
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.errors import RequestRefused
 from joelclaw.http.requests import Answer, Request, require_admin
@@ -37,7 +39,7 @@ class LogRoutes:
         """`/api/stream_udf_execution`: runs, each whole."""
         return await self._stream(request, stream.executions)
 
-    async def _stream(self, request: Request, write: Callable[[Sequence[Entry], float], bytes]) -> Answer:
+    async def _stream(self, request: Request, write: Callable[[Sequence[Entry], int], stream.Batch]) -> Answer:
         await require_admin(self._authenticator, request)
         parameters = _parameters(request)
         cursor = _cursor(parameters)
@@ -52,7 +54,7 @@ class LogRoutes:
             newest = entries[-1].id
         if request_id is not None:
             entries = [entry for entry in entries if entry.request_id == request_id]
-        return Answer(write(entries, stream.cursor_of(newest)))
+        return Answer(msgspec.json.encode(write(entries, newest)))
 
     async def _next(self, id: int, request: Request) -> list[Entry]:
         """Entries after this one, as soon as there are some; none after a while, or if nobody waits any more."""

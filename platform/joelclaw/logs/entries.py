@@ -77,12 +77,6 @@ def level_of(line: str) -> int:
     return _LEVEL_NUMBERS.get(line[: line.find("]") + 1], _LOG)
 
 
-def split(line: str) -> tuple[str, str]:
-    """Level and text of a line."""
-    level = LEVELS[level_of(line)]
-    return level, line.removeprefix(f"[{level}] ")
-
-
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries are wanted; all that is given has to hold."""
 
@@ -94,14 +88,6 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Only later ones."""
 
     request_id: str | None = None
-
-    def admits(self, entry: Entry) -> bool:
-        return (
-            entry.id > self.since_id
-            and entry.level >= self.level
-            and (self.request_id is None or entry.request_id == self.request_id)
-            and (self.function is None or names(self.function, entry.function))
-        )
 
 
 def names(wanted: str, function: str) -> bool:

@@ -19,6 +19,8 @@ LINES = {
     "QRY": 20,  # reading
     "IDX": 20,  # indexes
     "PAG": 24,  # pagination
+    "SRCH": 22,  # full-text search
+    "VEC": 10,  # vector search
     "FN": 17,  # functions and validation
     "SCM": 9,  # schema
     "ERR": 14,  # errors

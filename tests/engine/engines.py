@@ -58,6 +58,7 @@ class App:
         if not self.root.exists():
             shutil.copytree(APP, self.root, ignore=shutil.ignore_patterns("__pycache__"))
         self.database = folder / "data.db"
+        self.files = folder / "files"
         self.limits = Limits(transaction_time_s=wall_s, transaction_wall_s=wall_s)
         limits = EngineLimits(transaction_wall_s=wall_s, isolate_memory_bytes=memory_bytes, readers=readers)
         self.engine = Engine(limits, development=True)
@@ -75,6 +76,7 @@ class App:
             env={},
             limits=self.limits,
             development=True,
+            files_url=f"file://{self.files}",
         )
         await within_patience("the deploy", self.engine.deploy(load))
 

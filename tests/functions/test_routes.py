@@ -77,8 +77,10 @@ def test_helpers_answer_nothing(tmp_path: Path) -> None:
         ('"GET", prefix="/.files/"', "paths under /.files are the platform's own; choose another one"),
         (
             '"GET", "/a?b=1"',
-            "the path '/a?b=1' can be no part of a request; "
-            "paths are matched as they are sent: percent-encode what is no ASCII, and leave the query out",
+            (
+                "the path '/a?b=1' can be no part of a request; "
+                "paths are matched as they are sent: percent-encode what is no ASCII, and leave the query out"
+            ),
         ),
         ('"GET", 5', 'the path is int; write it as text, like "/path"'),
     ],
@@ -91,10 +93,11 @@ def test_a_wrong_route_is_told_with_its_line(arguments: str, sentence: str, tmp_
 def test_a_route_leads_to_one_function(tmp_path: Path) -> None:
     """A second one is told, and where the first is (HTTP-7)."""
     decorator = '@http_action("GET", prefix="/a/")\n'
-    assert told(tmp_path, decorator + HANDLER + decorator + HANDLER.replace(" f(", " g(")) == [
+    [problem] = told(tmp_path, decorator + HANDLER + decorator + HANDLER.replace(" f(", " g("))
+    assert problem == (
         "app_functions/web.py:5: web.g: answers GET /a/*, and so does web.f (app_functions/web.py:3); "
         "a route leads to one function; change one of them"
-    ]
+    )
 
 
 def test_what_answers_is_an_async_def_of_two_parameters(tmp_path: Path) -> None:

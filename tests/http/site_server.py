@@ -65,7 +65,7 @@ class SiteServer:
 
     # -- the host
 
-    def serving(self, url: str, *, site_url: str, development: bool) -> None:
+    def serving(self, url: str, *, site_url: str, development: bool) -> None:  # noqa: ARG002
         self.api_url, self.url = url, site_url
         self.serving_now.set()
 

@@ -26,6 +26,7 @@ from joelclaw.isolate.messages import (
     FromIsolate,
     Load,
     Loaded,
+    LoopHeld,
     Prepare,
     Prepared,
     Role,
@@ -80,7 +81,7 @@ class Isolate:
         self.socket.sendall(framed(message))
 
     def receive(self, kind: type[M]) -> M:
-        """The next message, which has to be of this kind and come soon. What actions log meanwhile is passed over."""
+        """The next message, which has to be of this kind and come soon. What actions log or hold up is passed over."""
         deadline = time.monotonic() + PATIENCE_S
         while not self._received:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))
@@ -94,7 +95,7 @@ class Isolate:
                 pytest.fail(f"the isolate ended ({self.wait()}) before {kind.__name__}; {self.stderr()}")
             self._received += map(decode, self._unframer.feed(data))
         message = self._received.pop(0)
-        if isinstance(message, ActionLogged) and kind is not ActionLogged:
+        if isinstance(message, ActionLogged | LoopHeld) and not isinstance(message, kind):
             return self.receive(kind)
         assert isinstance(message, kind), f"{message} instead of {kind.__name__}; {self.stderr()}"
         return message

@@ -1,9 +1,11 @@
 """The actor: many actions at once, each with its own lines, limit and answers."""
 
+import re
+
 import msgspec
 
 from joelclaw.functions.calls import Outcome
-from joelclaw.isolate.messages import ActionDone, Answer, Ask, RunAction
+from joelclaw.isolate.messages import ActionDone, Answer, Ask, CancelRuns, LoopHeld, RunAction
 from tests.isolate.isolates import Deployment, call, value
 
 
@@ -71,3 +73,54 @@ def test_a_loop_that_awaits_nothing_is_interrupted(deployment: Deployment) -> No
     assert actor.receive(ActionDone).run == 3
     actor.send(Answer(ask=ask.ask, outcome=Outcome(value=b'"id1"')))
     assert actor.receive(Ask).run == 1
+
+
+def test_lines_of_what_an_action_calls_are_inside_its_own(deployment: Deployment) -> None:
+    """In order, whatever called function said them (LOG-3)."""
+    actor = deployment.actor()
+    actor.send(RunAction(run=1, call=call("errands:tell")))
+    ask = actor.receive(Ask)
+    actor.send(Answer(ask=ask.ask, outcome=Outcome(value=b'"id1"', log_lines=["[LOG] adding", "[WARN] added"])))
+    done = actor.receive(ActionDone)
+    assert done.outcome.log_lines == ["[LOG] before", "[LOG] adding", "[WARN] added", "[LOG] after"]
+
+
+def test_who_blocks_the_loop_is_told_once(deployment: Deployment) -> None:
+    """With its own line of code and for how long, in its own log lines and to the gateway; it is not stopped."""
+    actor = deployment.actor(action_blocks_told_s=0.05)
+    actor.send(RunAction(run=1, call=call("errands:block", seconds=0.4)))
+    held = actor.receive(LoopHeld)
+    assert held.path == "errands:block"
+    assert re.fullmatch(r"nap \(app_functions/errands\.py:\d+\)", held.place)
+    assert held.seconds >= 0.3  # The first tick after it began may come 50 ms later.
+    done = actor.receive(ActionDone)
+    assert value(done.outcome) == "slept"
+    blocking, told = done.outcome.log_lines
+    assert blocking == "[LOG] blocking"
+    assert told.startswith(f"[WARN] {held.place} kept all other actions waiting for 0.")
+    actor.send(RunAction(run=2, call=call("errands:greet", name="you")))
+    assert actor.receive(ActionDone).outcome.log_lines == ["[LOG] greeting you"]
+
+
+def test_a_call_into_c_is_told_of_when_it_returns(deployment: Deployment) -> None:
+    """No signal gets through while it runs: the next tick is late, and by how much is what is told."""
+    actor = deployment.actor(action_blocks_told_s=0.05)
+    actor.send(RunAction(run=1, call=call("errands:compute", seconds=0.2)))
+    held = actor.receive(LoopHeld)
+    assert held.place.startswith("compute (app_functions/errands.py:")
+
+
+def test_a_cancelled_action_runs_its_finally_blocks(deployment: Deployment) -> None:
+    """They may await, and even call functions; its caller is told when they have ended."""
+    actor = deployment.actor()
+    actor.send(RunAction(run=1, call=call("errands:tidy")))
+    actor.send(RunAction(run=2, call=call("errands:greet", name="you")))
+    assert actor.receive(ActionDone).run == 2  # So the first one is waiting.
+    actor.send(CancelRuns())
+    ask = actor.receive(Ask)
+    assert msgspec.json.decode(ask.call.args) == {"text": "tidied"}
+    actor.send(Answer(ask=ask.ask, outcome=Outcome(value=b'"id1"')))
+    failure = actor.receive(ActionDone).outcome.failure
+    assert failure is not None
+    assert failure.code == "action_cancelled"
+    assert "The server is shutting down" in failure.message

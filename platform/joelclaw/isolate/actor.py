@@ -32,7 +32,7 @@ from joelclaw.functions.http import Headers, Request
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.isolate.framing import Link, Unframer, decode_message, framed
 from joelclaw.isolate.http_streams import RequestBody, ResponseStream
-from joelclaw.isolate.logs import CallLog, Level, log_of_call
+from joelclaw.isolate.logs import CallLog, log_of_call
 from joelclaw.isolate.loop_watch import Held, LoopWatch
 from joelclaw.isolate.messages import (
     ActionDone,
@@ -121,8 +121,8 @@ class _LiveLog(CallLog):
         self._told = 0
         self._waiting = False
 
-    def add(self, level: Level, text: str) -> None:
-        super().add(level, text)
+    def append(self, line: str) -> None:
+        super().append(line)
         if not self._waiting:
             self._waiting = True
             self.on_line()
@@ -270,7 +270,10 @@ class Actor:
         timeout = self._loop.call_later(self._limits.action_time_s, self._time_out, number, call, log)
 
         async def ask(kind: AskKind, call: Call) -> Outcome:
-            return await self._ask(number, kind, call)
+            outcome = await self._ask(number, kind, call)
+            for line in outcome.log_lines:
+                log.append(line)
+            return outcome
 
         try:
             outcome = await work(ask)

@@ -36,8 +36,12 @@ class CallLog:
 
     def add(self, level: Level, text: str) -> None:
         """One line; it may hold line breaks."""
+        self.append(_cut(f"[{level}] {text}", self._line_bytes_max))
+
+    def append(self, line: str) -> None:
+        """A line that has its level, as those of a call that this one made."""
         if len(self.lines) < self._lines_max:
-            self.lines.append(_cut(f"[{level}] {text}", self._line_bytes_max))
+            self.lines.append(line)
         elif len(self.lines) == self._lines_max:
             self.lines.append(f"[ERROR] Log overflow (maximum {self._lines_max}). Remaining log lines omitted.")
 

@@ -1,7 +1,9 @@
 """Actions."""
 
 import asyncio
+import hashlib
 import sys
+import time
 
 from app_functions import notes
 from joelclaw import ActionCtx, action
@@ -50,3 +52,41 @@ async def leave_in_a_task(ctx: ActionCtx) -> str:
 
 async def leave_later() -> None:
     sys.exit(3)
+
+
+@action
+async def tell(ctx: ActionCtx) -> None:
+    print("before")
+    await ctx.run_mutation(notes.add, text="told")
+    print("after")
+
+
+@action
+async def block(ctx: ActionCtx, seconds: float) -> str:
+    print("blocking")
+    nap(seconds)
+    return "slept"
+
+
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@action
+async def compute(ctx: ActionCtx, seconds: float) -> None:
+    """One call into C that lets no signal through."""
+    began = time.monotonic()
+    rounds = 1 << 14
+    while time.monotonic() - began < seconds:
+        began = time.monotonic()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", rounds)
+        rounds *= 2
+
+
+@action
+async def tidy(ctx: ActionCtx) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        await ctx.run_mutation(notes.add, text="tidied")

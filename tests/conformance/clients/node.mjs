@@ -30,6 +30,15 @@ await talk(
     action: call("action"),
     subscribe,
 
+    /** Subscribe with the journal of an earlier life. */
+    subscribe_again({ journal, ...subscription }) {
+      client.client.subscribe(subscription.path, jsonToConvex(subscription.args), { journal });
+      subscribe(subscription);
+    },
+
+    /** What a query has to be told to repeat itself; opaque. */
+    journal: ({ path, args }) => client.client.queryJournal(path, jsonToConvex(args)) ?? null,
+
     /** One query many times over, with each of these arguments. Results are only counted, once all have come. */
     subscribe_all({ name, path, all_args }) {
       let results = 0;
@@ -62,6 +71,17 @@ await talk(
       if (token !== undefined) over_http.setAuth(token);
       const options = kind === "mutation" && skip_queue ? [{ skipQueue: true }] : [];
       return encoded(await over_http[kind](makeFunctionReference(path), jsonToConvex(args), ...options));
+    },
+
+    /** Post a file to a URL that a mutation gave, as the documentation tells. */
+    async upload({ url, text, type }) {
+      const response = await fetch(url, { method: "POST", headers: { "Content-Type": type }, body: new Blob([text]) });
+      return await response.json();
+    },
+
+    async fetch({ url }) {
+      const response = await fetch(url);
+      return { status: response.status, type: response.headers.get("Content-Type"), text: await response.text() };
     },
 
     /** The largest timestamp that the client has seen, as two halves, the higher one first. */

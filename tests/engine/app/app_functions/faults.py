@@ -107,3 +107,28 @@ async def version(ctx: ActionCtx) -> int:
 @action(allow=anyone)
 async def actor_pid(ctx: ActionCtx) -> int:
     return os.getpid()
+
+
+@action(allow=anyone)
+async def ask_version(ctx: ActionCtx) -> int:
+    return await ctx.run_action(version)
+
+
+@action(allow=anyone)
+async def wait_and_tidy(ctx: ActionCtx, begun: str) -> None:
+    """Never ends by itself; leaves a note when it is cancelled."""
+    Path(begun).touch()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await ctx.run_mutation(notes.add, room="tidied", text="left in good order")
+
+
+@action(allow=anyone)
+async def ignore_cancelling(ctx: ActionCtx, begun: str) -> None:
+    Path(begun).touch()
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue

@@ -1,5 +1,6 @@
 """What the documentation shows is true: its examples load, its links lead somewhere."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.functions.deployment import deploy, value_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,6 +46,26 @@ def test_the_first_function_of_the_readme_is_one(tmp_path: Path) -> None:
     assert functions["guestbook:sign"] == ("mutation", "anyone", ["name", "text"])
 
 
+def test_the_examples_of_the_pagination_page_run(tmp_path: Path) -> None:
+    """What docs/pagination.md shows gives pages that meet, and an action that reads them all."""
+    app = deploy(tmp_path, examples(ROOT / "docs" / "pagination.md"))
+    try:
+        for number in range(250):
+            app.mutate("chat:send", room="a", body=str(number))
+        options = {"numItems": 2.0, "cursor": None}
+        first = app.query("chat:newest", room="a", paginationOpts=options)
+        assert [message["body"] for message in first["page"]] == ["249", "248"]
+        bodies = app.query("chat:bodies", room="a", paginationOpts=options)
+        options["cursor"] = bodies["continueCursor"]
+        assert app.query("chat:bodies", room="a", paginationOpts=options)["page"] == ["247", "246"]
+        everything = value_of(asyncio.run(app.run_action("export:everything", {"room": "a"})))
+        assert everything == [str(number) for number in reversed(range(250))]
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["export:everything"] == ("action", "internal", ["room"])
+
+
 def test_the_examples_of_the_functions_page_load(tmp_path: Path) -> None:
     """The files that docs/functions.md shows make an app with the functions that it talks of."""
     (tmp_path / "app_functions").mkdir()
@@ -54,6 +77,22 @@ def test_the_examples_of_the_functions_page_load(tmp_path: Path) -> None:
         "comments:add": ("mutation", "signed in", ["article", "anchor", "body"]),
         "comments:forArticle": ("query", "anyone", ["article", "limit"]),
         "comments:resolve": ("mutation", "rule author", ["id"]),
+    }
+
+
+def test_the_examples_of_the_scheduling_page_load(tmp_path: Path) -> None:
+    """The files that docs/scheduling.md shows make an app whose functions schedule each other."""
+    (tmp_path / "app_functions").mkdir()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    for name, text in examples(ROOT / "docs" / "scheduling.md").items():
+        (tmp_path / name).write_text(text)
+
+    assert described(tmp_path) == {
+        "drafts:announce": ("action", "internal", ["id"]),
+        "drafts:keepPrivate": ("mutation", "signed in", ["id"]),
+        "drafts:publish": ("mutation", "internal", ["id"]),
+        "drafts:publishing": ("query", "signed in", ["id"]),
+        "drafts:save": ("mutation", "signed in", ["author", "body", "publishIn"]),
     }
 
 

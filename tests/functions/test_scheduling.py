@@ -11,6 +11,7 @@ import pytest
 from joelclaw.errors import AppRefused
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.retries import Retry, retry_spec
+from joelclaw.limits import Limits
 from joelclaw.system import jobs as system_jobs
 from joelclaw.system.tables import ScheduledJob
 from joelclaw.values.int64 import Int64
@@ -404,6 +405,26 @@ def test_what_is_scheduled_is_16_mebibytes_together(jobs: Jobs, caplog: pytest.L
     assert jobs.due("mutations") == []
     jobs.wait(hours=1)
     assert len(jobs.due("mutations")) == 4
+
+
+def test_so_many_jobs_may_be_outstanding(deployment: Callable[..., Deployment]) -> None:
+    """One more is refused, and leaves nothing; whatever ends, or is canceled, makes room."""
+    jobs = Jobs(deployment(FILES, limits=Limits(scheduled_outstanding=2)))
+    first = jobs.call("f:later", text="first")
+    jobs.call("f:later", text="second", delay="1h")
+    refused = r"Too many scheduled functions wait for their time \(limit: 2\).*raise limits.scheduled_outstanding"
+    with pytest.raises(CallError, match=refused):
+        jobs.call("f:later", text="third")
+    assert len(jobs.all()) == 2
+    jobs.run_due()
+    third = jobs.call("f:later", text="third", delay="1h")
+    with pytest.raises(CallError, match=refused):
+        jobs.call("f:later", text="fourth")
+    jobs.call("f:cancel", id=third)
+    jobs.call("f:cancel", id=first)
+    jobs.call("f:later", text="fourth")
+    with pytest.raises(CallError, match=refused):
+        jobs.call("f:later", text="fifth")
 
 
 # -- actions

@@ -143,6 +143,21 @@ FILES = {
                 await asyncio.sleep(0)
             return found
 
+        @mutation
+        def refuse(ctx: MutationCtx) -> None:
+            raise AppError({"why": "full"})
+
+        @action
+        async def catches(ctx: ActionCtx) -> None:
+            try:
+                await ctx.run_mutation(refuse)
+            except AppError as error:
+                await ctx.run_mutation(write, text=error.data["why"])
+
+        @mutation(allow=anyone)
+        def catches_later(ctx: MutationCtx) -> None:
+            ctx.scheduler.run_after("0s", catches)
+
         @action
         async def hang(ctx: ActionCtx) -> None:
             await asyncio.get_running_loop().create_future()
@@ -232,7 +247,8 @@ def test_ten_thousand_jobs_due_at_once_leave_callers_their_turn(tmp_path: Path) 
 
 def kinds(view: dict[int, Any]) -> list[str]:
     """What the first query of a viewer, `f:states`, says."""
-    return view.get(0, [])
+    states: list[str] = view.get(0, [])
+    return states
 
 
 def are_over(viewer: Viewer) -> bool:
@@ -337,6 +353,19 @@ def test_an_action_waits_for_what_it_has_scheduled(tmp_path: Path) -> None:
     async def scene(app: App) -> None:
         async with at_work(Jobs(app.engine)):
             assert value_of(await app.act("f:waits", text="effect")) == 1
+
+    play(scene, tmp_path)
+
+
+def test_a_scheduled_action_catches_an_app_error(tmp_path: Path) -> None:
+    """And acts on its data; the job has not failed (ERR-10)."""
+
+    async def scene(app: App) -> None:
+        async with at_work(Jobs(app.engine)):
+            viewer = Viewer(app)
+            viewer.subscribe(("f:states", {}), ("f:texts", {}))
+            await app.mutate("f:catchesLater")
+            await viewer.sees(["success"], ["full"])
 
     play(scene, tmp_path)
 

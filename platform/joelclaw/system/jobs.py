@@ -22,11 +22,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET
 
-from joelclaw.errors import Misuse
+from joelclaw.errors import LimitExceeded, Misuse
 from joelclaw.functions.calls import Call
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
 from joelclaw.functions.running import run_mutation
+from joelclaw.limits import setting
 from joelclaw.schema.bounds import lte
 from joelclaw.schema.indexes import index
 from joelclaw.schema.marks import Id
@@ -70,6 +71,13 @@ class QueueEntry(Table):
     by_line = index("line", "at")
 
 
+class JobCount(Table):
+    """How many jobs have not ended. One document: counting them would read them all."""
+
+    __table__ = "_job_count"
+    outstanding: int
+
+
 class DueJob(Object):
     """A job whose time has come."""
 
@@ -86,13 +94,23 @@ def enqueue(ctx: MutationCtx, *, path: str, args: bytes | Any, at: float) -> Id[
     Have the function at this path run at an instant, if this transaction is committed.
 
     `args` is one argument object: a value, or its wire JSON.
+
+    Raises:
+        LimitExceeded: Too many jobs have not ended yet.
     """
+    count, limit = _count(ctx), ctx.db.run.app.limits.scheduled_outstanding
+    if count.outstanding >= limit:
+        raise LimitExceeded(
+            f"Too many scheduled functions wait for their time (limit: {limit}). Consider scheduling one function "
+            f"that goes through the work and schedules itself again, or {setting('scheduled_outstanding')}."
+        )
     value = wire.decode(args) if isinstance(args, bytes) else args
     parent = None if ctx.db.run.call.job is None else _find(ctx, ctx.db.run.call.job)
     canceled = parent is not None and parent.state.kind == "canceled"
     job = ScheduledJob(name=path, args=[value], scheduled_time=at, state=JobState(kind="pending"))
     ctx.db.insert(job)
     ctx.db.insert(QueueEntry(job=job.id, path=path, line=_line_of(ctx, path), at=at))
+    ctx.db.patch(count, outstanding=count.outstanding + 1)
     if canceled:
         # It would have been left out, had whoever canceled the parent come before this line.
         _finish(ctx, job, JobState(kind="canceled"))
@@ -255,6 +273,14 @@ def _line_of(ctx: QueryCtx, path: str) -> Line:
     return "actions" if function is not None and function.kind == "action" else "mutations"
 
 
+def _count(ctx: MutationCtx) -> JobCount:
+    count = ctx.db.query(JobCount).first()
+    if count is None:
+        count = JobCount(outstanding=0)
+        ctx.db.insert(count)
+    return count
+
+
 def _move(ctx: MutationCtx, id: Id[ScheduledJob], line: Line, at: float) -> None:
     entry = ctx.db.find(QueueEntry.by_job, job=id)
     assert entry is not None, "a job and its entry come and go together"
@@ -267,6 +293,8 @@ def _finish(ctx: MutationCtx, job: ScheduledJob, state: JobState) -> None:
         return
     now = ctx.now()
     ctx.db.patch(job, state=state, completed_time=now)
+    count = _count(ctx)
+    ctx.db.patch(count, outstanding=count.outstanding - 1)
     _move(ctx, job.id, "ended", now + KEPT_MS)
     for tell in FINISHED:
         tell(ctx, job)

@@ -12,6 +12,7 @@ from joelclaw import (
     Page,
     PageOptions,
     QueryCtx,
+    Retry,
     action,
     anyone,
     mutation,
@@ -176,6 +177,24 @@ async def acts(ctx: ActionCtx, room_id: Id[Room]) -> None:
     a: int = await ctx.run_mutation(rename, room_id, "x")  # wrong
     await ctx.run_action(work, 1)  # wrong
     await ctx.run_action(count, "x")  # wrong
+
+
+# -- scheduling
+
+
+async def schedules(ctx: MutationCtx, action_ctx: ActionCtx, query_ctx: QueryCtx, room_id: Id[Room]) -> None:
+    ctx.scheduler.run_after(5, rename, room_id, "x")  # wrong
+    ctx.scheduler.run_after("5s", rename, room_id)  # wrong
+    ctx.scheduler.run_after("5s", rename, room_id, nme="x")  # wrong
+    ctx.scheduler.run_after("5s", count, "x")  # wrong
+    ctx.scheduler.run_after("5s", "rename", room_id, "x")  # wrong
+    ctx.scheduler.run_at("soon", rename, room_id, "x")  # wrong
+    ctx.scheduler.cancel(room_id)  # wrong
+    query_ctx.scheduler  # wrong
+    await action_ctx.scheduler.run_after("5s", rename, "x", "x")  # wrong
+    await action_ctx.scheduler.cancel(room_id)  # wrong
+    Retry(3)  # wrong
+    Retry(attempts="3")  # wrong
 
 
 # -- the rest

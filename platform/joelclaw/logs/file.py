@@ -15,6 +15,7 @@ last thing that should keep a server from starting.
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +76,9 @@ class LogFile:
                 driver.change(_INSERT, _row(entry))
             driver.commit()
         except BaseException as error:
-            self.close()  # Whatever is left open with it is undone.
+            with suppress(PlatformError):
+                driver.rollback()
+            self.close()
             if isinstance(error, PlatformError) and _unusable(error):
                 self._put_aside()  # The next attempt begins a new one.
             raise

@@ -226,6 +226,11 @@ class RunLog:
         """Of the last entry there is."""
         return self._last_id
 
+    @property
+    def followers(self) -> int:
+        """How many wait for something new."""
+        return len(self._followers)
+
     async def recent(self, limit: int = HISTORY) -> list[Entry]:
         """The last runs, and what running actions have said so far, in order."""
         await self.flush()

@@ -96,6 +96,29 @@ def test_the_examples_of_the_scheduling_page_load(tmp_path: Path) -> None:
     }
 
 
+def test_the_examples_of_the_search_page_run(tmp_path: Path) -> None:
+    """What docs/search.md shows finds words and vectors, marks them, and passes mypy --strict."""
+    files = examples(ROOT / "docs" / "search.md")
+    app = deploy(tmp_path, files)
+    try:
+        near, far = [1.0, *[0.0] * 383], [0.0, 1.0, *[0.0] * 382]
+        app.mutate("comments:add", article="a", author="ann", body="Reactive <b>backends</b>", embedding=near)
+        id = app.mutate("comments:add", article="b", author="bob", body="A backend that reacts", embedding=near)
+        app.mutate("comments:add", article="b", author="bob", body="Gardening", embedding=far)
+        found = app.query("comments:search", text="reactive backends")
+        assert [one["html"] for one in found] == ["<mark>Reactive</mark> &lt;b&gt;<mark>backends</mark>&lt;/b&gt;"]
+        options = {"numItems": 5.0, "cursor": None}
+        page = app.query("comments:searchArticle", article="b", text="back", paginationOpts=options)
+        assert [comment["body"] for comment in page["page"]] == ["A backend that reacts"]
+        assert app.query("comments:similar", id=id) == ["Reactive <b>backends</b>"]
+        nearest = value_of(asyncio.run(app.run_action("comments:nearest", {"article": "b", "vector": near})))
+        assert nearest == ["A backend that reacts", "Gardening"]
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["comments:search"] == ("query", "anyone", ["text"])
+
+
 def run_module(*arguments: str, cwd: Path) -> str:
     done = subprocess.run([sys.executable, "-m", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -33,19 +33,13 @@ class Change(NamedTuple):
 class Changes:
     """The writes of one run since the first of the walks that are under way."""
 
-    __slots__ = ("_entries", "_walks", "undone")
+    __slots__ = ("_walks", "entries", "undone")
 
     def __init__(self) -> None:
-        self._entries: list[Change] = []
+        self.entries: list[Change] = []
         self._walks = 0
         self.undone = 0
         """How often some of them were taken back."""
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def since(self, mark: int) -> list[Change]:
-        return self._entries[mark:]
 
     def begin_walk(self) -> None:
         self._walks += 1
@@ -53,16 +47,16 @@ class Changes:
     def end_walk(self) -> None:
         self._walks -= 1
         if not self._walks:
-            self._entries.clear()
+            self.entries.clear()
 
     def add(self, id: str, old: Sequence[DocumentKey], new: Sequence[DocumentKey]) -> None:
         if self._walks:
-            self._entries.append(Change(id, old, new))
+            self.entries.append(Change(id, old, new))
 
     def undo_to(self, mark: int) -> None:
         """The writes after the first `mark` were undone."""
-        if len(self._entries) > mark:
-            del self._entries[mark:]
+        if len(self.entries) > mark:
+            del self.entries[mark:]
             self.undone += 1
 
 
@@ -71,7 +65,6 @@ class Detours:
 
     __slots__ = (
         "_ahead",
-        "_begun",
         "_bounds",
         "_came",
         "_changes",
@@ -79,10 +72,10 @@ class Detours:
         "_known",
         "_now",
         "_reverse",
-        "_since",
         "_there",
         "_undone",
         "place",
+        "since",
     )
 
     def __init__(self, changes: Changes, bounds: Bounds, reverse: bool) -> None:
@@ -90,15 +83,16 @@ class Detours:
         self._bounds = bounds
         self._index = bounds.index.number
         self._reverse = reverse
-        self._since = len(changes)
-        self._begun = False
-        self.place = b""
+        self.since = len(changes.entries)
+        """How many writes there were before; they are part of the beginning."""
+
+        self.place: bytes | None = None
         """The key that the walk has come to."""
 
         self._forget()
 
     def _forget(self) -> None:
-        self._known = self._since
+        self._known = self.since
         self._undone = self._changes.undone
         self._there: dict[bytes, str] = {}
         """Changed documents, by the key they had at the beginning."""
@@ -117,10 +111,10 @@ class Detours:
         changes = self._changes
         if changes.undone != self._undone:
             self._forget()
-        if len(changes) > self._known:
-            for change in changes.since(self._known):
+        if len(changes.entries) > self._known:
+            for change in changes.entries[self._known :]:
                 self._learn(change.id, _key_in(self._index, change.old), _key_in(self._index, change.new))
-            self._known = len(changes)
+            self._known = len(changes.entries)
 
     def _learn(self, id: str, old: bytes | None, new: bytes | None) -> None:
         if id not in self._now:
@@ -136,7 +130,7 @@ class Detours:
     def _is_ahead(self, key: bytes) -> bool:
         if not self._covers(key):
             return False
-        return not self._begun or (key < self.place if self._reverse else key > self.place)
+        return self.place is None or (key < self.place if self._reverse else key > self.place)
 
     def _covers(self, key: bytes) -> bool:
         end = self._bounds.end
@@ -158,7 +152,6 @@ class Detours:
     def pass_by(self, key: bytes) -> None:
         """The walk has come to this place."""
         self.place = key
-        self._begun = True
         ahead = self._ahead
         if ahead:
             if self._reverse:
@@ -167,18 +160,15 @@ class Detours:
                 at = bisect_left(ahead, key)
                 del ahead[: at + (ahead[at : at + 1] == [key])]
 
-    def next_before(self, key: bytes | None) -> str | None:
-        """
-        Come to the next place that a changed document left, if it lies before `key` (None: anywhere); the document.
-        """
+    def next_before(self, key: bytes | None) -> tuple[bytes, str] | None:
+        """Come to the next place with a changed document, if it lies before `key` (None: anywhere); both of them."""
         if not self._ahead:
             return None
         left = self._ahead[-1 if self._reverse else 0]
         if key is not None and not (left > key if self._reverse else left < key):
             return None
-        id = self._there[left]
         self.pass_by(left)
-        return id
+        return left, self._there[left]
 
 
 def _key_in(index: int, keys: Sequence[DocumentKey]) -> bytes | None:

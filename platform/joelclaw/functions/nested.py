@@ -48,7 +48,7 @@ def call_undoable(
     assert txn is not None, "only a mutation's context offers this"
     assert changes is not None
     done = run.documents_written, run.bytes_written, run.scheduled, run.scheduled_bytes
-    mark = len(changes)
+    mark = len(changes.entries)
     savepoint = txn.savepoint()
     try:
         result = call(run, function, ctx, args, kwargs)

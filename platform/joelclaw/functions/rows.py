@@ -104,15 +104,22 @@ class Walk:
 
     def _each_amid_writes(self, changes: Changes, limit: int) -> Iterator[tuple[bytes, bytes]]:
         detours = Detours(changes, self._bounds, self._reverse)
+        entries, before = changes.entries, detours.since
+        count_read = self._run.count_read
         changes.begin_walk()
         try:
             while not self.exhausted:
                 for key, fetched in self.fetch(limit):
+                    if len(entries) == before:  # Most loops write nothing.
+                        detours.place = key
+                        count_read(1, len(fetched))
+                        yield key, fetched
+                        continue
                     yield from self._left_before(key, detours)
                     raw = None if detours.came(key) else self._as_it_is(detours.changed(key), fetched, detours)
                     detours.pass_by(key)
                     if raw is not None:
-                        self._run.count_read(1, len(raw))
+                        count_read(1, len(raw))
                         yield key, raw
                 limit = min(4 * limit, SLICE_MAX)
             yield from self._left_before(None, detours)
@@ -123,10 +130,11 @@ class Walk:
         """Rows that stood before a key and were moved; those that the walk has still to visit."""
         detours.learn()
         while (left := detours.next_before(key)) is not None:
-            raw = self._as_it_is(left, None, detours)
+            place, id = left
+            raw = self._as_it_is(id, None, detours)
             if raw is not None:
                 self._run.count_read(1, len(raw))
-                yield detours.place, raw
+                yield place, raw
             detours.learn()
 
     def _as_it_is(self, id: str | None, fetched: bytes | None, detours: Detours) -> bytes | None:

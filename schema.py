@@ -1,5 +1,5 @@
 """
-The tables of joelclaw.com: who writes, comments in the margins, chat, and calls that are on.
+The tables of joelclaw.com: who writes, comments in the margins, chat, calls that are on, and what Inngest reports.
 """
 
 from typing import Annotated, Literal
@@ -73,3 +73,14 @@ class CallSession(Table):
     heartbeat_at: float
     by_key = index("key", unique=True)
     by_heartbeat = index("heartbeat_at")
+
+
+class Delivery(Table, expires_at="forget_at"):
+    """A webhook's delivery. Its id is kept for longer than one can be repeated, so that each counts once."""
+
+    __table__ = "deliveries"
+    delivery_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    event: Annotated[str, Meta(min_length=1, max_length=200)]
+    body: str
+    forget_at: float
+    by_delivery_id = index("delivery_id", unique=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 
-from joelclaw.auth.authenticator import UserVerifier
 from joelclaw.config import load_config
 from joelclaw.engine.asker import Asker, asker_of, identity_of
 from joelclaw.errors import TokenRefused
@@ -23,7 +22,18 @@ APP = Path(__file__).parent / "site_app"
 PATIENCE_S = 30.0
 """Only a broken server takes that long; nothing here waits for time to pass."""
 
-DECLARED = "[server]\napi_port = 0\n{server}\n[limits]\nreaders = 1\n{limits}\n[store]\ndurability = 'normal'\n"
+DECLARED = """
+[server]
+api_port = 0
+{server}
+[limits]
+readers = 1
+{limits}
+[store]
+durability = "normal"
+[env]
+{env}
+"""
 
 
 class OneUser:
@@ -94,20 +104,25 @@ def read_to_end(peer: socket.socket) -> bytes:
 
 @contextmanager
 def served(
-    folder: Path, *, server: str = "", limits: str = "", development: bool = False, users: UserVerifier | None = None
+    folder: Path,
+    *,
+    server: str = "",
+    limits: str = "",
+    env: str = "",
+    development: bool = False,
 ) -> Iterator[SiteServer]:
     """The app of this folder, or a copy of the one beside this file, until the end of the block."""
     root = folder / "app"
     if not root.exists():
         shutil.copytree(APP, root, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "joelclaw.toml").write_text(DECLARED.format(server=server, limits=limits))
+    (root / "joelclaw.toml").write_text(DECLARED.format(server=server, limits=limits, env=env))
     host = SiteServer()
     ended: list[BaseException | None] = []
 
     async def run() -> None:
         host.loop, host.stop = asyncio.get_running_loop(), asyncio.Event()
         config = load_config(root, {})
-        await serve(config, development=development, host=host, users=users or OneUser(), stop=host.stop)
+        await serve(config, development=development, host=host, users=OneUser(), stop=host.stop)
 
     def run_in_thread() -> None:
         try:

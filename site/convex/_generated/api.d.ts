@@ -115,6 +115,15 @@ export declare const api: {
       null
     >;
   };
+  inngest: {
+    /** The newest reports first. */
+    recent: FunctionReference<
+      "query",
+      "public",
+      { limit?: number },
+      Array<Doc<"deliveries">>
+    >;
+  };
   users: {
     /** Make sure that whoever asks has a document, with this name. */
     arrive: FunctionReference<
@@ -165,6 +174,15 @@ export declare const internal: {
       "internal",
       { id: Id<"comments"> },
       number
+    >;
+  };
+  inngest: {
+    /** Keep a report; False if it is there already. */
+    receive: FunctionReference<
+      "mutation",
+      "internal",
+      { deliveryId: string; event: string; body: string },
+      boolean
     >;
   };
 };

@@ -72,6 +72,31 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** A webhook's delivery. Its id is kept for longer than one can be repeated, so that each counts once. */
+  deliveries: {
+    document: {
+      _id: Id<"deliveries">;
+      _creationTime: number;
+      deliveryId: string;
+      event: string;
+      body: string;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "deliveryId"
+      | "event"
+      | "body"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byDeliveryId: ["deliveryId", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** Something said in a room. */
   messages: {
     document: {

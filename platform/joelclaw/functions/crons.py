@@ -231,7 +231,7 @@ class CronReader:
             every_ms = float(round(parse_duration(every)))
         except BadDuration as error:
             advice = "write '30s', '15m', '1h30m', or a timedelta"
-            self._report(declared.place, subject, f"{every!r:.40} is no interval: {error.reason}", advice)
+            self._report(declared.place, subject, f"{_shown(every)} is no interval: {error.reason}", advice)
             return 0.0
         if every_ms < EVERY_MS_MIN:
             self._report(
@@ -289,5 +289,5 @@ def _rename(declared: CronDeclaration) -> str:
     return "rename one of them" if declared.function else "name them apart with @cron(..., name=...)"
 
 
-def _shown(every: timedelta | str) -> str:
-    return repr(every) if isinstance(every, str) else str(every)
+def _shown(every: object) -> str:
+    return str(every) if isinstance(every, timedelta) else f"{every!r:.40}"

@@ -1,15 +1,21 @@
 """Jobs with real isolates: they run by themselves, once, whatever dies meanwhile."""
 
 import asyncio
+import re
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random, getrandbits
 from typing import Any
 
 import pytest
 
+from joelclaw.engine.runs import Caller, OngoingRun, RunKind
+from joelclaw.functions.calls import Failure, Outcome
+from joelclaw.scheduler import jobs as scheduler_jobs
 from joelclaw.scheduler.jobs import Jobs
 from tests.engine.engines import App, Viewer, kill, play, value_of, within_patience
 from tests.scheduler.fixtures import at_work, write
@@ -157,6 +163,16 @@ FILES = {
         @mutation(allow=anyone)
         def catches_later(ctx: MutationCtx) -> None:
             ctx.scheduler.run_after("0s", catches)
+
+        @mutation
+        def talk(ctx: MutationCtx, fail: bool) -> None:
+            print("said")
+            if fail:
+                raise AppError("no")
+
+        @mutation(allow=anyone)
+        def talk_later(ctx: MutationCtx, fail: bool) -> None:
+            ctx.scheduler.run_after("0s", talk, fail)
 
         @action
         async def hang(ctx: ActionCtx) -> None:
@@ -368,6 +384,106 @@ def test_a_scheduled_action_catches_an_app_error(tmp_path: Path) -> None:
             await viewer.sees(["success"], ["full"])
 
     play(scene, tmp_path)
+
+
+def test_what_fails_for_a_reason_that_passes_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or too many actions, is not the job's fault: it waits, and runs once."""
+    monkeypatch.setattr(scheduler_jobs, "RETRY_S", 0.0)
+
+    async def scene(app: App) -> None:
+        failing = FailingOnce(app, monkeypatch)
+        async with at_work(Jobs(app.engine)):
+            viewer = Viewer(app)
+            viewer.subscribe(("f:states", {}))
+            await app.mutate("f:later", text="mutation")
+            await viewer.sees(["success"])
+            await app.mutate("f:actLater", text="action")
+            await viewer.sees(["success", "success"])
+        assert failing.failed == ["_system/jobs:run", "_system/jobs:claim", "f:work", "_system/jobs:end"]
+        assert await app.query("f:texts") == ["mutation", "action", "action done"]
+
+    play(scene, tmp_path)
+
+
+class FailingOnce:
+    """The first call of each function for a job fails: there is no room on the disk, or for actions."""
+
+    def __init__(self, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failed: list[str] = []
+        engine = app.engine
+        mutate, act = engine.mutate, engine.act
+        paths = {"_system/jobs:run", "_system/jobs:claim", "_system/jobs:end", "f:work"}
+
+        async def failing(
+            call: Callable[..., Awaitable[Outcome]], code: str, path: str, *args: Any, **options: Any
+        ) -> Outcome:
+            if path in paths:
+                paths.remove(path)
+                self.failed.append(path)
+                return Outcome(failure=Failure(message="not now", code=code))
+            return await call(path, *args, **options)
+
+        monkeypatch.setattr(engine, "mutate", partial(failing, mutate, "store_full"))
+        monkeypatch.setattr(engine, "act", partial(failing, act, "too_many_actions"))
+
+
+class RunLog:
+    """Remembers what it is told of runs."""
+
+    quiet_queries = False
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[str, str, str, list[str], str | None]] = []
+
+    def ran(self, kind: RunKind, path: str, request_id: str, caller: Caller, outcome: Outcome, /) -> None:
+        assert re.fullmatch("[0-9a-f]{16}", request_id) or caller != "Scheduler"
+        failure = outcome.failure
+        self.runs.append((kind, path, caller, outcome.log_lines, None if failure is None else failure.code))
+
+    def begin(self, kind: RunKind, path: str, request_id: str, caller: Caller, /) -> OngoingRun:
+        return RunOfLog(lambda outcome: self.ran(kind, path, request_id, caller, outcome))
+
+    def of_jobs(self) -> list[tuple[str, str, str, list[str], str | None]]:
+        return [run for run in self.runs if run[2] == "Scheduler" and not run[1].startswith("_system/")]
+
+
+class RunOfLog:
+    def __init__(self, ended: Callable[[Outcome], None]) -> None:
+        self.ended = ended
+
+    def logged(self, lines: Sequence[str], /) -> None: ...
+
+    def answered(self, status: int, /) -> None: ...
+
+
+def test_runs_of_jobs_are_logged_as_those_of_their_functions(tmp_path: Path) -> None:
+    """Each once, with its lines and its failure, mutations and actions alike."""
+
+    async def scene(app: App) -> None:
+        runs = RunLog()
+        app.engine.record(runs)
+        async with at_work(Jobs(app.engine)):
+            viewer = Viewer(app)
+            viewer.subscribe(("f:states", {}))
+            await app.mutate("f:talkLater", fail=False)
+            await viewer.sees(["success"])
+            await app.mutate("f:talkLater", fail=True)
+            await viewer.sees(["success", "failed"])
+            await app.mutate("f:slowLater", text="x")
+            await viewer.sees(["success", "failed", "failed"])
+            await app.mutate("f:actLater", text="y")
+            await viewer.sees(["success", "failed", "failed", "success"])
+        said = "[LOG] said"
+        assert runs.of_jobs() == [
+            ("mutation", "f:talk", "Scheduler", [said], None),
+            ("mutation", "f:talk", "Scheduler", [said], "app_error"),
+            ("mutation", "f:slow", "Scheduler", [], "function_timed_out"),
+            ("action", "f:work", "Scheduler", [], None),
+        ]
+
+    play(scene, tmp_path, wall_s=1.0)
 
 
 def test_a_deploy_that_removes_a_function_fails_its_jobs(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ class EngineLimits:
     actions_waiting: int = 10_000
     action_drain_s: float = 5.0
     http_body_bytes: int = 20 * 1024 * 1024
+    arguments_bytes: int = 16 * 1024 * 1024
 
 
 @dataclass
@@ -140,6 +141,11 @@ class Engine:
         self._writer.memory_bytes_max = self._readers.memory_bytes_max = limits.isolate_memory_bytes
         self.reactor.cache.bytes_max = limits.cache_bytes
         self._actors.actions_max, self._actors.waiting_max = limits.actions, limits.actions_waiting
+
+    @property
+    def recorder(self) -> Recorder:
+        """Who is told of every run."""
+        return self._writer.recorder
 
     def record(self, recorder: Recorder) -> None:
         """Tell this one of every run from here on."""
@@ -340,15 +346,17 @@ class Engine:
         call_id: str = "",
         job: str | None = None,
         depth: int = 0,
+        unrecorded: bool = False,
     ) -> Outcome:
         """
         Run a mutation; with a call id, once however often it is asked for.
 
         `job` is the scheduled job that it works for, `depth` how many actions have called each other up to here.
+        `unrecorded`: the caller tells the recorder of it, who knows better what has run.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         call = self._call(path, args, asker, request_id, call_id, job, depth)
-        self._writer.submit(Mutation(call, future=future))
+        self._writer.submit(Mutation(call, future=future, unrecorded=unrecorded))
         # The caller may leave: the mutation runs all the same, and nobody else waits for this future.
         return await future
 

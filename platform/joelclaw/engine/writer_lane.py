@@ -40,7 +40,7 @@ log = structlog.get_logger("joelclaw.writer")
 class Mutation:
     """A call and who waits for its outcome: a connection (`subscriber`, `respond`) or a future."""
 
-    __slots__ = ("call", "future", "respond", "subscriber", "suspect")
+    __slots__ = ("call", "future", "respond", "subscriber", "suspect", "unrecorded")
 
     def __init__(
         self,
@@ -49,8 +49,12 @@ class Mutation:
         future: "asyncio.Future[Outcome] | None" = None,
         subscriber: Subscriber | None = None,
         respond: Callable[[Outcome], object] | None = None,
+        unrecorded: bool = False,
     ) -> None:
         self.call = call
+        self.unrecorded = unrecorded
+        """Whoever asked tells the recorder of it."""
+
         self.future = future
         self.subscriber = subscriber
         self.respond = respond
@@ -171,6 +175,8 @@ class WriterLane:
             self._record(mutation, outcome)
 
     def _record(self, mutation: Mutation, outcome: Outcome) -> None:
+        if mutation.unrecorded:
+            return
         if outcome.ran_for_ms or outcome.failure is not None:  # Otherwise it is what an earlier run has left.
             call = mutation.call
             caller = caller_of(call, "HttpApi" if mutation.subscriber is None else "SyncWorker")

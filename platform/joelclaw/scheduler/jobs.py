@@ -113,15 +113,20 @@ class Jobs:
 
     async def _run_mutation(self, job: Due) -> bool:
         request_id = _request_id()
-        outcome = await self._engine.mutate(RUN, wire.encode({"id": job.id}), ADMIN, request_id=request_id, job=job.id)
+        outcome = await self._engine.mutate(
+            RUN, wire.encode({"id": job.id}), ADMIN, request_id=request_id, job=job.id, unrecorded=True
+        )
         failure = outcome.failure
-        if failure is None:
-            self._tell_of_failure(job, request_id, _reported(outcome))
-            return True
-        if failure.code in NOT_RUN:
+        if failure is not None and failure.code in NOT_RUN:
             log.error("a job could not be run", path=job.path, job=job.id, reason=failure.message)
             await asyncio.sleep(RETRY_S)
             return False
+        ran = _outcome_of_job(outcome)
+        if ran is not None:
+            self._engine.recorder.ran("mutation", job.path, request_id, "Scheduler", ran)
+            self._tell_of_failure(job, request_id, ran.failure)
+        if failure is None:
+            return True
         # It was over its time, or ended its process: nothing of it is left, and it must not come again.
         self._tell_of_failure(job, request_id, failure)
         await self._tell(END, id=job.id, error=failure.message, code=failure.code)
@@ -228,10 +233,19 @@ class Line:
                 task.cancel()
 
 
-def _reported(outcome: Outcome) -> Failure | None:
-    """What the function of a mutation job failed with, as the system's function tells it."""
+def _outcome_of_job(outcome: Outcome) -> Outcome | None:
+    """
+    The outcome of a mutation job's function, by that of the system's, which fails only if it cannot finish.
+
+    None: it did not run, for the job was canceled, or we asked a second time.
+    """
+    if outcome.failure is not None:
+        return outcome
     report: Any = wire.decode(outcome.value)
-    return None if report is None else Failure(message=report["error"], frames=report["frames"])
+    if report is None or report["error"] is None:
+        return None if report is None else outcome
+    failure = Failure(message=report["error"], frames=report["frames"], code=report["code"])
+    return msgspec.structs.replace(outcome, value=b"null", failure=failure)
 
 
 def _request_id() -> str:

@@ -157,13 +157,14 @@ def due(ctx: QueryCtx, line: Line, limit: int) -> list[DueJob]:
 class RunReport(Object):
     """How the run of a mutation job went, for the log."""
 
-    error: str
-    frames: str
+    error: str | None = None
+    frames: str = ""
+    code: str = ""
 
 
 @mutation
 def run(ctx: MutationCtx, id: Id[ScheduledJob]) -> RunReport | None:
-    """Run a mutation job and write down its end, in one transaction; what it failed with, if it did."""
+    """Run a mutation job and write down its end, in one transaction. None: it is not to be run."""
     job = ctx.db.get(id)
     if job is None or job.state.kind != "pending":
         return None  # It was canceled, or we ask a second time.
@@ -184,11 +185,11 @@ def run(ctx: MutationCtx, id: Id[ScheduledJob]) -> RunReport | None:
     if outcome.failure is None:
         txn.release(savepoint)
         _finish(ctx, ctx.db.require(id), JobState(kind="success"))
-        return None
+        return RunReport()
     txn.rollback_to(savepoint)
     error = _explained(ctx, job, outcome.failure.message, outcome.failure.code)
     _finish(ctx, job, JobState(kind="failed", error=error))
-    return RunReport(error=error, frames=outcome.failure.frames)
+    return RunReport(error=error, frames=outcome.failure.frames, code=outcome.failure.code)
 
 
 @mutation

@@ -15,7 +15,7 @@ from joelclaw.functions.manifest import Anyone, HasRole, Internal, OwnRule, Prob
 from tests.functions.deployment import write_app
 
 SCHEMA = """
-    from joelclaw import Id, Object, Table, index
+    from joelclaw import Id, Object, Table, index, search_index, vector_index
 
     class Comment(Table):
         __table__ = "comments"
@@ -23,8 +23,11 @@ SCHEMA = """
         body: str
         likes: int = 0
         parent: Id["Comment"] | None = None
+        vector: list[float] | None = None
         by_article = index("article", "likes")
         by_body = index("body", unique=True)
+        search_body = search_index("body", filter=["article"])
+        by_vector = vector_index("vector", dimensions=3)
 """
 HEAD = "from joelclaw import *\nfrom schema import Comment\n"
 
@@ -532,6 +535,23 @@ def test_modules_that_meet_on_the_wire(tmp_path: Path) -> None:
         ("ctx.db.query(Comment, article='x')", "query(Comment) takes no bounds, and 'article' is one; name an index"),
         ("ctx.db.query(Comment.by_artcle)", "Comment has no index 'by_artcle'; did you mean 'by_article'?"),
         ("ctx.db.find(Comment.by_body, bdy='x')", "Comment.by_body has no field 'bdy'; did you mean 'body'?"),
+        (
+            "ctx.db.search(Comment.search_body, 'x', artcle='x')",
+            "Comment.search_body has no filter field 'artcle'; did you mean 'article'?",
+        ),
+        (
+            "ctx.vector_search(Comment.by_vector, [1.0], likes=1, limit=3)",
+            "Comment.by_vector has no filter field 'likes'; name it in the index: filter=[...]",
+        ),
+        (
+            "ctx.db.search(Comment.by_body, 'x')",
+            "Comment.by_body is no search index; declare one in the table: search_index(...)",
+        ),
+        ("ctx.db.search(Comment.search_bdy, 'x')", "Comment has no index 'search_bdy'; did you mean 'search_body'?"),
+        (
+            "[ctx.db.patch(c, bdy='x') for c in ctx.db.search(Comment.search_body, 'x').take(3)]",
+            "Comment has no field 'bdy'",
+        ),
         ("ctx.db.find(Comment.by_body)", "Comment.by_body has the field 'body', and it is not given; write body=..."),
         (
             "ctx.db.find(Comment.by_article, article='x', likes=1)",

@@ -195,7 +195,7 @@ class KeywordCheck:
 
     def _check_call(self, call: ast.Call, bindings: Bindings) -> None:
         if isinstance(call.func, ast.Attribute) and call.func.attr in ("search", "vector_search") and call.args:
-            self._check_finder(call, self._static(call.args[0], bindings), call.func.attr)
+            self._check_finder(call, self._static(call.args[0], bindings), call.func.attr, bindings)
         if not isinstance(call.func, ast.Attribute) or not _is_database(call.func.value) or not call.args:
             return
         if call.func.attr in ("query", "find"):
@@ -214,13 +214,19 @@ class KeywordCheck:
                 self._report(
                     keyword, subject, f"{subject} takes no bounds, and {keyword.arg!r} is one", "name an index"
                 )
-        elif source is _NOT_FOUND and isinstance(call.args[0], ast.Attribute):
-            owner, name = self._static(call.args[0].value, bindings), call.args[0].attr
-            if isinstance(owner, type) and owner in self._tables:
-                info = self._tables[owner]
-                known = [index for index in (*info.indexes, *info.finders) if index[:1] != "_"]
-                reason = f"{owner.__name__} has no index {name!r}"
-                self._report(call.args[0], owner.__name__, reason, did_you_mean(name, known))
+        elif source is _NOT_FOUND:
+            self._check_exists(call, bindings)
+
+    def _check_exists(self, call: ast.Call, bindings: Bindings) -> None:
+        """The first argument names nothing. If it is an attribute of a table, an index was meant."""
+        if not isinstance(call.args[0], ast.Attribute):
+            return
+        owner, name = self._static(call.args[0].value, bindings), call.args[0].attr
+        if isinstance(owner, type) and owner in self._tables:
+            info = self._tables[owner]
+            known = [index for index in (*info.indexes, *info.finders) if index[:1] != "_"]
+            reason = f"{owner.__name__} has no index {name!r}"
+            self._report(call.args[0], owner.__name__, reason, did_you_mean(name, known))
 
     def _check_index(self, call: ast.Call, index: Index[Any]) -> None:
         info = self._tables.get(index.table)
@@ -246,13 +252,16 @@ class KeywordCheck:
                 reason = f"{subject} has {missing!r} before {late!r}, and only {late!r} is given"
                 self._report(call, subject, reason, f"give {missing!r} a value, or declare another index")
 
-    def _check_finder(self, call: ast.Call, index: Any, method: str) -> None:
+    def _check_finder(self, call: ast.Call, index: Any, method: str, bindings: Bindings) -> None:
         """The filter fields of a search, with a database or, in actions, with the context alone."""
         expected = SearchIndex if method == "search" else VectorIndex
         if not isinstance(index, expected):
+            if index is _NOT_FOUND:
+                self._check_exists(call, bindings)
             if isinstance(index, (Index, SearchIndex, VectorIndex)):
-                advice = "declare one in the table: " + ("search_index" if method == "search" else "vector_index")
-                self._report(call, repr(index), f"{method}() takes another kind of index than {index!r}", advice)
+                noun = "search" if method == "search" else "vector"
+                reason = f"{index!r} is no {noun} index"
+                self._report(call, repr(index), reason, f"declare one in the table: {noun}_index(...)")
             return
         info = self._tables.get(index.table)
         if info is None or index.name not in info.finders:

@@ -26,6 +26,7 @@ _COUNT_MAX: Final = 10**12
 
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=_COUNT_MAX)]
 Bytes: TypeAlias = Annotated[int, Meta(ge=1, le=_COUNT_MAX)]
+ValueBytes: TypeAlias = Annotated[int, Meta(ge=1, le=32 * MIB)]
 ShortTime: TypeAlias = Annotated[float, Meta(gt=0, le=3600)]
 LongTime: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
 Memory: TypeAlias = Annotated[int, Meta(le=1_048_576)]
@@ -84,11 +85,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # -- one call of any kind
 
     arguments_bytes: Annotated[
-        Bytes, Meta(description="the bytes of the arguments of one call, a whole number from 1")
+        ValueBytes, Meta(description="the bytes of the arguments of one call, a whole number from 1 to 33554432")
     ] = 16 * MIB
-    result_bytes: Annotated[Bytes, Meta(description="the bytes of the result of one call, a whole number from 1")] = (
-        16 * MIB
-    )
+    result_bytes: Annotated[
+        ValueBytes, Meta(description="the bytes of the result of one call, a whole number from 1 to 33554432")
+    ] = 16 * MIB
     call_depth: Annotated[
         Count, Meta(description="how deep calls may be nested in each other, a whole number from 1")
     ] = 8
@@ -122,9 +123,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="the bytes of a request to an HTTP action, and of its response, a whole number from 1")
     ] = 20 * MIB
 
-    upload_bytes: Annotated[
-        Bytes | None, Meta(description="the bytes of one uploaded file, a whole number from 1")
-    ] = None
+    upload_bytes: Annotated[Bytes | None, Meta(description="the bytes of one uploaded file, a whole number from 1")] = (
+        None
+    )
 
     # -- what an app consists of
 

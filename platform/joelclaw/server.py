@@ -49,6 +49,7 @@ from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.requests import Cors
 from joelclaw.http.site import Site
 from joelclaw.http.storage import StorageRoutes
+from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.logs.recorder import RunLog
 from joelclaw.scheduler.crons import Crons
 from joelclaw.scheduler.expiry import Expiry
@@ -58,8 +59,9 @@ from joelclaw.sync.socket import Sockets
 from joelclaw.sync.websocket import WebSocketProtocol
 from joelclaw.sync.wording import Wording
 
-FRAME_BYTES_MAX = 32 * 1024 * 1024
-"""Arguments of 16 MiB may come in one frame. Refusing it would make the client send it again, for ever."""
+FRAME_ARGUMENTS = 2
+"""Arguments as large as allowed may come in one frame, and their text may be larger than they count. Refusing it would
+make the client send it again, for ever."""
 
 WEBSOCKET_PING_S = 30.0
 WEBSOCKET_PONG_S = 90.0
@@ -256,6 +258,7 @@ async def _serve_api(
         version=version("joelclaw"),
         cors=Cors(config.server.allowed_origins),
         storage=storage,
+        arguments_bytes=lambda: engine.limits.arguments_bytes,
         more_routes=_admin_routes(engine, authenticator, run_log, stop),
     )
     site = Site(
@@ -268,7 +271,7 @@ async def _serve_api(
     if config.server.admin_key is None:
         await _KeyTable(SystemCalls(engine)).ensure(config.app.name, host)
     doors = Doors(App(api), site, site_listener.getsockname()[1])
-    server = ApiServer(uvicorn_config(doors), sockets, engine.drain)
+    server = ApiServer(uvicorn_config(doors, config.limits.arguments_bytes), sockets, engine.drain)
     _calm_the_collector()
     stopping = asyncio.create_task(_stop(stop, server, host))
     host.serving(url_of(listener), site_url=url_of(site_listener), development=development)
@@ -440,12 +443,12 @@ class ApiServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def uvicorn_config(app: App | Doors) -> uvicorn.Config:
+def uvicorn_config(app: App | Doors, arguments_bytes: int = DEFAULT_LIMITS.arguments_bytes) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=HttpProtocol,
         ws=WebSocketProtocol,
-        ws_max_size=FRAME_BYTES_MAX,
+        ws_max_size=FRAME_ARGUMENTS * max(arguments_bytes, DEFAULT_LIMITS.arguments_bytes),
         ws_ping_interval=WEBSOCKET_PING_S,
         ws_ping_timeout=WEBSOCKET_PONG_S,
         ws_per_message_deflate=False,

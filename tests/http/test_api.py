@@ -17,7 +17,7 @@ from joelclaw.auth.authenticator import Authenticator
 from joelclaw.functions.calls import Call, Failure, Outcome, Range
 from joelclaw.http.api import Api
 from joelclaw.http.app import App
-from joelclaw.http.requests import BODY_BYTES_MAX, Cors
+from joelclaw.http.requests import ENVELOPE_BYTES, Cors
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.wording import Wording
 from joelclaw.values.timestamps import decode_ts, encode_ts
@@ -33,7 +33,9 @@ ANN = {"name": "Ännchen 🦀", "subject": "ann", "issuer": "https://a.test"}
 class World(HttpClient):
     """An engine behind the app, and a client of it."""
 
-    def __init__(self, *, development: bool = True, allowed_origins: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, development: bool = True, allowed_origins: tuple[str, ...] = (), arguments_bytes: int = 2**24
+    ) -> None:
         self.engine = engine = StandInEngine()
         engine.answer("q:list", value("[1]", log_lines=["[LOG] 'listing'"]))
         engine.answer("internal:q", value('"inner"'))
@@ -52,6 +54,7 @@ class World(HttpClient):
             name="trial",
             version="1.2.3",
             cors=Cors(allowed_origins),
+            arguments_bytes=lambda: arguments_bytes,
         )
         self.app = App(api)
         super().__init__(self.app)
@@ -386,18 +389,29 @@ def test_a_malformed_path_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_body_has_a_limit(announced: bool) -> None:
-    """413, whether the size is announced or found out."""
+    """
+    As much as arguments may have and something for the rest, then 413, whether the size is announced or found out.
+
+    The sentence names the setting.
+    """
+    enough = 10_000 + ENVELOPE_BYTES
 
     async def scene(world: World) -> None:
-        headers = {"content_length": str(BODY_BYTES_MAX + 1)} if announced else {}
-        body = b"{}" if announced else b" " * (BODY_BYTES_MAX + 1)
+        headers = {"content_length": str(enough + 1)} if announced else {}
+        body = b"{}" if announced else b" " * (enough + 1)
+        envelope = b'{"path": "q:list", "args": {}, "format": "json"}'
         for pieces in (1, 3):
+            reply = await world.request(
+                "POST", "/api/query", envelope.ljust(enough), pieces=pieces, content_type="application/json"
+            )
+            assert reply.status == 200
             reply = await world.request(
                 "POST", "/api/query", body, headers, pieces=pieces, content_type="application/json"
             )
             assert (reply.status, reply.json["code"]) == (413, "RequestTooLarge")
+            assert "larger than 12,000 bytes; raise limits.arguments_bytes in joelclaw.toml" in reply.json["message"]
 
-    play(scene)
+    play(scene, lambda: World(arguments_bytes=10_000))
 
 
 def test_a_body_comes_in_any_pieces() -> None:

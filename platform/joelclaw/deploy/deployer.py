@@ -279,6 +279,7 @@ def engine_limits(config: Config) -> EngineLimits:
         actions_waiting=config.limits.actions_waiting,
         action_drain_s=config.limits.action_drain_s,
         http_body_bytes=config.limits.http_body_bytes,
+        arguments_bytes=config.limits.arguments_bytes,
     )
 
 

@@ -49,6 +49,7 @@ from joelclaw.http.requests import (
 )
 from joelclaw.http.storage import PREFIX as STORAGE_PREFIX
 from joelclaw.http.storage import StorageRoutes
+from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.sync.messages import ts_text
 from joelclaw.sync.socket import OUTLET, Sockets
 from joelclaw.sync.wording import Wording, log_lines_text, random_request_id
@@ -105,6 +106,7 @@ class Api:
         version: str,
         cors: Cors,
         storage: StorageRoutes | None = None,
+        arguments_bytes: Callable[[], int] = lambda: DEFAULT_LIMITS.arguments_bytes,
         more_routes: Mapping[str, Mapping[str, Handler]] = MappingProxyType({}),
     ) -> None:
         self._engine = engine
@@ -113,6 +115,7 @@ class Api:
         self._sockets = sockets
         self._cors = cors
         self._storage = storage
+        self._arguments_bytes = arguments_bytes
         self._reads = ConsistentReads()
         self._routes: dict[str, Mapping[str, Handler]] = {
             **more_routes,
@@ -135,7 +138,7 @@ class Api:
         if scope["type"] == "websocket":
             await self._connect(path, scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = Request(scope, receive, self._arguments_bytes())
         if request.method == "OPTIONS":
             await respond(send, Answer(b""), self._cors.preflight(request))
             return

@@ -14,14 +14,15 @@ import msgspec
 
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.errors import RequestRefused
+from joelclaw.limits import DEFAULT_LIMITS, setting
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 
-BODY_BYTES_MAX = 16 * 1024 * 1024 + 2_000
-"""As much as arguments may be, and something for the envelope."""
+ENVELOPE_BYTES = 2_000
+"""What a body may have beside the arguments."""
 
 JSON: Header = (b"content-type", b"application/json")
 TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
@@ -50,6 +51,7 @@ class Request:
 
     __slots__ = (
         "_receive",
+        "arguments_bytes_max",
         "authorization",
         "client",
         "content_length",
@@ -62,8 +64,11 @@ class Request:
         "requested_headers",
     )
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, arguments_bytes_max: int = DEFAULT_LIMITS.arguments_bytes
+    ) -> None:
         self._receive = receive
+        self.arguments_bytes_max = arguments_bytes_max
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope["query_string"]
@@ -90,13 +95,14 @@ class Request:
             elif name == b"access-control-request-headers":
                 self.requested_headers = value
 
-    async def body(self, bytes_max: int = BODY_BYTES_MAX) -> bytes:
+    async def body(self) -> bytes:
         """
         All of the body.
 
         Raises:
             RequestRefused: It is larger than it may be, or the client went away before its end.
         """
+        bytes_max = self.arguments_bytes_max + ENVELOPE_BYTES
         if self.content_length is not None and int(self.content_length) > bytes_max:
             raise _too_large(bytes_max)
         message = await self._receive()
@@ -152,7 +158,9 @@ def _within(body: bytes, bytes_max: int) -> bytes:
 
 
 def _too_large(bytes_max: int) -> RequestRefused:
-    return RequestRefused(413, "RequestTooLarge", f"The request's body is larger than {bytes_max:,} bytes")
+    return RequestRefused(
+        413, "RequestTooLarge", f"The request's body is larger than {bytes_max:,} bytes; {setting('arguments_bytes')}"
+    )
 
 
 class Answer(NamedTuple):

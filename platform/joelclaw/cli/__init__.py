@@ -17,6 +17,7 @@ from importlib.metadata import version
 import rich_click as click
 
 from joelclaw.cli.codegen import codegen
+from joelclaw.cli.crons import crons
 from joelclaw.cli.dev import dev
 from joelclaw.cli.env import env
 from joelclaw.cli.functions import functions
@@ -47,5 +48,5 @@ def main() -> None:
     """A reactive backend whose functions are typed Python files."""
 
 
-for command in (new, dev, serve, run, logs, env, functions, codegen):
+for command in (new, dev, serve, run, crons, logs, env, functions, codegen):
     main.add_command(command)

@@ -1,14 +1,13 @@
 """Declarations of search and vector indexes: what they say as data, and what is wrong with one."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from joelclaw.schema.specs import SearchIndexSpec, VectorIndexSpec
 from joelclaw.schema.tables import table_info
-from tests.schema.test_checks import HEADER_LINES, Schema
+from tests.schema.test_checks import Schema
 
 GOOD = """
     from joelclaw import search_index, vector_index
@@ -28,8 +27,8 @@ GOOD = """
 
 
 @pytest.fixture
-def schema(tmp_path: Path) -> Iterator[Schema]:
-    yield Schema(tmp_path / "schema.py")
+def schema(tmp_path: Path) -> Schema:
+    return Schema(tmp_path / "schema.py")
 
 
 def test_declarations_become_specs(schema: Schema) -> None:

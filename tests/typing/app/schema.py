@@ -1,7 +1,7 @@
 # ruff: noqa: RUF012 (fields of a table are no class attributes: each document has its own)
 from typing import Annotated, Any, Literal
 
-from joelclaw import UNSET, Id, Int64, Meta, Object, Table, UnsetType, index
+from joelclaw import UNSET, Id, Int64, Meta, Object, Table, UnsetType, index, search_index, vector_index
 
 
 class User(Table):
@@ -11,6 +11,12 @@ class User(Table):
     github_id: int
     by_token = index("token_identifier", unique=True)
     by_github = index("github_id", unique=True)
+
+
+class Typing(Table, expires_at="until"):
+    __table__ = "typing"
+    who: Id[User]
+    until: float | None = None
 
 
 class Anchor(Object):
@@ -35,8 +41,11 @@ class Comment(Table):
     edited_at: float | UnsetType = UNSET
     size: Int64 = Int64(0)
     extra: dict[str, Any] = {}
+    embedding: list[float] | None = None
     by_article = index("article", "anchor.paragraph")
     by_author = index("author")
+    search_body = search_index("body", filter=["article", "anchor.paragraph"])
+    by_embedding = vector_index("embedding", dimensions=3, filter=["article"])
 
 
 class Bookmark(Table):

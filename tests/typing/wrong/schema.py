@@ -1,10 +1,13 @@
-from joelclaw import Id, Object, Table, index
+from joelclaw import Id, Object, Table, index, search_index, vector_index
 
 
 class Room(Table):
     __table__ = "rooms"
     name: str
+    vector: list[float] | None = None
     by_name = index("name", unique=True)
+    search_name = search_index("name")
+    by_vector = vector_index("vector", dimensions=2)
 
 
 class Point(Object):

@@ -12,9 +12,13 @@ from joelclaw import (
     Page,
     PageOptions,
     QueryCtx,
+    Request,
+    Response,
     Retry,
     action,
     anyone,
+    cron,
+    http_action,
     mutation,
     query,
     role,
@@ -195,6 +199,79 @@ async def schedules(ctx: MutationCtx, action_ctx: ActionCtx, query_ctx: QueryCtx
     await action_ctx.scheduler.cancel(room_id)  # wrong
     Retry(3)  # wrong
     Retry(attempts="3")  # wrong
+
+
+# -- finding
+
+
+async def finds(ctx: QueryCtx, action_ctx: ActionCtx) -> None:
+    ctx.db.search(Room.by_name, "x")  # wrong
+    ctx.db.search(Room.search_name)  # wrong
+    ctx.db.search(Room.search_name, 7)  # wrong
+    ctx.db.search(Room.search_name, "x").order("desc")  # wrong
+    a: list[User] = ctx.db.search(Room.search_name, "x").take(1)  # wrong
+    ctx.db.vector_search(Room.search_name, [1.0])  # wrong
+    ctx.db.vector_search(Room.by_vector, "x")  # wrong
+    ctx.db.vector_search(Room.by_vector, [1.0], limit="3")  # wrong
+    b: Id[User] = ctx.db.vector_search(Room.by_vector, [1.0])[0].id  # wrong
+    ctx.db.vector_search(Room.by_vector, [1.0])[0].document  # wrong
+    await action_ctx.vector_search(Room.by_name, [1.0])  # wrong
+
+
+# -- HTTP actions
+
+
+@http_action("GET", "/a")  # wrong
+async def answers_text(ctx: ActionCtx, request: Request) -> str:
+    return ""
+
+
+@http_action("GET", "/a")  # wrong
+async def takes_one(ctx: ActionCtx) -> Response:
+    return Response()
+
+
+http_action("HEAD", "/a")  # wrong
+http_action("GET")  # wrong
+http_action("GET", "/a", prefix="/a/")  # wrong
+http_action(path="/a")  # wrong
+
+
+async def answers(request: Request) -> None:
+    request.headers["x"] = "y"  # wrong
+    body: str = request.body()  # wrong
+    Response({"a": 1})  # wrong
+    Response(status="200")  # wrong
+    Response("x", 200)  # wrong
+    Response(headers={"X-A": 5})  # wrong
+
+
+# -- crons
+
+
+@cron(every="1h")  # wrong
+@query
+def cron_of_a_query(ctx: QueryCtx) -> None: ...
+
+
+@cron("0 4 * * *")  # wrong
+@mutation
+def cron_with_an_argument(ctx: MutationCtx, days: int) -> None: ...
+
+
+@cron(every="1h")  # wrong
+@action
+async def cron_of_an_action_with_an_argument(ctx: ActionCtx, days: int) -> None: ...
+
+
+@cron(every=30)  # wrong
+@mutation
+def cron_of_a_number(ctx: MutationCtx) -> None: ...
+
+
+@cron(every="1h", tz="UTC")  # wrong
+@mutation
+def cron_of_an_interval_in_a_zone(ctx: MutationCtx) -> None: ...
 
 
 # -- the rest

@@ -1,6 +1,8 @@
 """What the documentation shows is true: its examples load, its links lead somewhere."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import re
 import shutil
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.functions.deployment import deploy, value_of
+from tests.http.site_server import served
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,6 +120,43 @@ def test_the_examples_of_the_search_page_run(tmp_path: Path) -> None:
         app.close()
     (tmp_path / "app_functions" / "__init__.py").touch()
     assert described(tmp_path)["comments:search"] == ("query", "anyone", ["text"])
+
+
+def test_the_examples_of_the_http_actions_page_answer(tmp_path: Path) -> None:
+    """What docs/http-actions.md shows takes each signed order once, and streams them to pages of one origin."""
+    project = lay_out(tmp_path / "app", "http-actions.md")
+    order = b'{"id":"d1","item":"tea"}'
+    signature = hmac.digest(b"s3cret", order, hashlib.sha256).hex()
+    with served(tmp_path, env='ORDERS_SECRET = "s3cret"') as site:
+        assert site.post("/orders", order, headers={"X-Signature": "forged"}).status_code == 401
+        taken = [site.post("/orders", order, headers={"X-Signature": signature}) for _ in range(2)]
+        assert [(answer.status_code, answer.json()["repeated"]) for answer in taken] == [(201, False), (200, True)]
+        exported = site.get("/export/all")
+        assert (exported.text, exported.headers["vary"]) == ('{"item": "tea"}\n', "Origin")
+        assert site.client.options(f"{site.url}/export/all").headers["access-control-allow-headers"] == "Authorization"
+    assert described(project)["shop:take"] == ("mutation", "internal", ["deliveryId", "item"])
+
+
+def test_the_examples_of_the_actions_page_run(tmp_path: Path) -> None:
+    """What docs/actions.md shows asks, computes in a thread, and keeps what it found."""
+    files = examples(ROOT / "docs" / "actions.md")
+    app = deploy(tmp_path, files)
+    try:
+        found = value_of(asyncio.run(app.run_action("weather:forecasts", {"places": ["here", "there"]})))
+        assert [app.query("weather:known", place=place) for place in ("here", "there")] == found
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["weather:forecast"] == ("action", "signed in", ["place"])
+
+
+def lay_out(project: Path, page: str) -> Path:
+    """A project of a page's examples."""
+    (project / "app_functions").mkdir(parents=True)
+    (project / "app_functions" / "__init__.py").touch()
+    for name, text in examples(ROOT / "docs" / page).items():
+        (project / name).write_text(text)
+    return project
 
 
 def run_module(*arguments: str, cwd: Path) -> str:

@@ -21,6 +21,7 @@ LINES = {
     "PAG": 24,  # pagination
     "SRCH": 22,  # full-text search
     "VEC": 10,  # vector search
+    "HTTP": 20,  # HTTP actions
     "FN": 17,  # functions and validation
     "SCM": 9,  # schema
     "ERR": 14,  # errors

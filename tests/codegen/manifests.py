@@ -26,6 +26,7 @@ from joelclaw.functions.manifest import (
     SignedIn,
     TableSpec,
 )
+from joelclaw.schema.specs import SearchIndexSpec, VectorIndexSpec
 from joelclaw.schema.validators import (
     AnyType,
     ArrayType,
@@ -79,7 +80,9 @@ def function(path: str, kind: FunctionKind, *args: FieldSpec, allow: Allow | Non
     )
 
 
-def table(name: str, *fields: FieldSpec, indexes: tuple[IndexSpec, ...] = (), doc: str = "") -> TableSpec:
+def table(
+    name: str, *fields: FieldSpec, indexes: tuple[IndexSpec, ...] = (), doc: str = "", **finders: Any
+) -> TableSpec:
     return TableSpec(
         name=name,
         python_name=name.title(),
@@ -87,6 +90,7 @@ def table(name: str, *fields: FieldSpec, indexes: tuple[IndexSpec, ...] = (), do
         indexes=indexes,
         doc=doc,
         place=Place("schema.py", 1),
+        **finders,
     )
 
 
@@ -110,8 +114,20 @@ COMMENTS = table(
     field("replyTo", union(IdType("comments"), NULL), optional=True),
     field("resolved", BOOLEAN, optional=True),
     field("editedAt", NUMBER, optional=True, absent=True),
+    field("embedding", ArrayType(NUMBER), optional=True, absent=True),
     indexes=(index("byAuthor", "author"), index("byArticle", "article", "anchor.paragraph")),
     doc="What readers write\n\nbeside an article.",
+    search_indexes=(
+        SearchIndexSpec(
+            name="searchBody",
+            python_name="search_body",
+            search_field="body",
+            filter_fields=("article", "anchor.paragraph"),
+        ),
+    ),
+    vector_indexes=(
+        VectorIndexSpec(name="byEmbedding", python_name="by_embedding", vector_field="embedding", dimensions=384),
+    ),
 )
 USERS = table("users", field("name", STRING), field("githubId", WHOLE), indexes=(index("byGithub", "githubId"),))
 

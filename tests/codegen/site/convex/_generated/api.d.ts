@@ -122,6 +122,7 @@ export declare const api: {
           replyTo?: Id<"comments"> | null;
           resolved?: boolean;
           editedAt?: number;
+          embedding?: Array<number>;
         };
       },
       null

@@ -31,6 +31,7 @@ export type DataModel = {
       replyTo: Id<"comments"> | null;
       resolved: boolean;
       editedAt?: number;
+      embedding?: Array<number>;
     };
     fieldPaths:
       | "_id"
@@ -43,15 +44,20 @@ export type DataModel = {
       | "body"
       | "replyTo"
       | "resolved"
-      | "editedAt";
+      | "editedAt"
+      | "embedding";
     indexes: {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
       byArticle: ["article", "anchor.paragraph", "_creationTime"];
       byAuthor: ["author", "_creationTime"];
     };
-    searchIndexes: {};
-    vectorIndexes: {};
+    searchIndexes: {
+      searchBody: { searchField: "body"; filterFields: "article" | "anchor.paragraph" };
+    };
+    vectorIndexes: {
+      byEmbedding: { vectorField: "embedding"; dimensions: 384; filterFields: never };
+    };
   };
   kinds: {
     document: {

@@ -8,7 +8,7 @@ comes, without anybody writing anything.
 
 from typing import Final, Literal
 
-from joelclaw import MutationCtx, QueryCtx, anyone, gt, lte, mutation, query
+from joelclaw import MutationCtx, QueryCtx, anyone, cron, gt, lte, mutation, query
 from schema import CallSession
 
 FRESH: Final = "15s"
@@ -44,6 +44,7 @@ def hang_up(ctx: MutationCtx, key: str) -> None:
         ctx.db.delete(call)
 
 
+@cron("0 4 * * *", tz="America/Los_Angeles", catch_up=True)
 @mutation
 def forget_old(ctx: MutationCtx, limit: int = 500) -> int:
     """Remove calls that nobody heard of for a day; how many went."""

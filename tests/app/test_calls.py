@@ -92,3 +92,11 @@ def test_old_calls_are_forgotten_after_a_day(backend: Backend) -> None:
     assert backend.internal.mutation(calls.forget_old, limit=2) == 2
     assert backend.internal.mutation(calls.forget_old) == 1
     assert backend.internal.mutation(calls.forget_old) == 0
+
+
+def test_old_calls_are_forgotten_every_night(backend: Backend) -> None:
+    """A cron removes them by itself, at four in the morning where the site's owner lives."""
+    beat(backend)
+    backend.clock.advance("2d")
+
+    assert backend.internal.mutation(calls.forget_old) == 0

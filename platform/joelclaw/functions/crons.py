@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -57,7 +57,7 @@ class CronDeclaration(msgspec.Struct, frozen=True, kw_only=True):
 class _Runnable(Protocol):
     """A mutation that is callable with the context alone: every parameter has a default."""
 
-    kind: Literal["mutation"]
+    kind: ClassVar[Literal["mutation"]]
 
     def __call__(self, ctx: MutationCtx, /) -> object: ...
 
@@ -65,7 +65,7 @@ class _Runnable(Protocol):
 class _RunnableAction(Protocol):
     """As `_Runnable`, for an action."""
 
-    kind: Literal["action"]
+    kind: ClassVar[Literal["action"]]
 
     def __call__(self, ctx: ActionCtx, /) -> Coroutine[Any, Any, object]: ...
 

@@ -239,7 +239,7 @@ class Api:
     async def _answer_query(self, call: HttpCall, asker: Asker) -> Answer:
         result = self._engine.recall(call.path, call.args, asker)
         if result is not None:
-            return self._success(call, result.value, result.log_lines, asker)
+            return self._success(call, result.value, [], asker)  # Whoever asked for the run was told its lines.
         request_id = random_request_id()
         result, _ = await self._engine.query(call.path, call.args, asker, request_id=request_id)
         if result.failure is not None:

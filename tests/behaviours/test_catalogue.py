@@ -21,6 +21,8 @@ LINES = {
     "PAG": 24,  # pagination
     "SRCH": 22,  # full-text search
     "VEC": 10,  # vector search
+    "SCH": 27,  # scheduler and crons
+    "STO": 20,  # file storage
     "HTTP": 20,  # HTTP actions
     "FN": 17,  # functions and validation
     "SCM": 9,  # schema

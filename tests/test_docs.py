@@ -8,11 +8,18 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.functions.deployment import deploy, value_of
+from joelclaw.files.receiving import receive
+from joelclaw.functions.storage import Places
+from joelclaw.config import load_config
+from joelclaw.functions.crons import cron_declarations
+from joelclaw.functions.loader import load_app
+from tests.functions.deployment import CallError, deploy, value_of
 from tests.http.site_server import served
 
 ROOT = Path(__file__).parent.parent
@@ -99,6 +106,38 @@ def test_the_examples_of_the_scheduling_page_load(tmp_path: Path) -> None:
     }
 
 
+def test_the_examples_of_the_files_page_run(tmp_path: Path) -> None:
+    """What docs/files.md shows keeps pictures, and nothing else, and works on files in actions."""
+    app = deploy(tmp_path, examples(ROOT / "docs" / "files.md"))
+    app.app.places = Places("https://api.example.com", f"file://{tmp_path / 'files'}")
+
+    def stored(content: bytes, content_type: str) -> str:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        key, digest = asyncio.run(receive(app.app.places.files, pieces()))
+        record = {"sha256": digest.sha256.hex(), "size": float(digest.size), "contentType": content_type}
+        id: str = app.mutate("_system/files:record", key=key, **record)
+        return id
+
+    try:
+        assert app.mutate("photos:generateUploadUrl").startswith("https://api.example.com/api/storage/upload?token=")
+        text = stored(b"small", "text/plain")
+        with pytest.raises(CallError, match="no_picture"):
+            app.mutate("photos:add", title="?", file=text)
+        photo = app.mutate("photos:add", title="The office", file=stored(b"...", "image/png"))
+        [shown] = app.query("photos:album")
+        assert shown["url"].startswith("https://api.example.com/api/storage/")
+        app.mutate("photos:remove", id=photo)
+        assert app.query("photos:album") == []
+        capitals = value_of(asyncio.run(app.run_action("covers:shout", {"file": text})))
+        assert value_of(asyncio.run(app.run_action("covers:checksum", {"file": capitals}))) == sum(b"SMALL")
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["photos:add"] == ("mutation", "anyone", ["title", "file"])
+
+
 def test_the_examples_of_the_search_page_run(tmp_path: Path) -> None:
     """What docs/search.md shows finds words and vectors, marks them, and passes mypy --strict."""
     files = examples(ROOT / "docs" / "search.md")
@@ -157,6 +196,47 @@ def lay_out(project: Path, page: str) -> Path:
     for name, text in examples(ROOT / "docs" / page).items():
         (project / name).write_text(text)
     return project
+
+
+def test_the_examples_of_the_crons_page_load(tmp_path: Path) -> None:
+    """The files that docs/crons.md shows, joelclaw.toml included, make an app with four crons."""
+    page = ROOT / "docs" / "crons.md"
+    for name, text in {"app_functions/__init__.py": "", **examples(page)}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "joelclaw.toml").write_text(re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)[0])
+
+    config = load_config(tmp_path, {})
+    manifest = load_app(tmp_path, crons=cron_declarations(config)).manifest
+    assert [(cron.name, cron.schedule, cron.args) for cron in manifest.crons] == [
+        ("health.check", "every 30s", "{}"),
+        ("health.forget_old", "0 4 * * * America/Los_Angeles", "{}"),
+        ("nightly", "0 3 * * * Europe/Berlin", '{"component":"database","days":7}'),
+        ("often", "every 5m", "{}"),
+    ]
+    assert described(tmp_path)["health:forgetOld"] == ("mutation", "internal", ["component", "days"])
+
+
+def test_the_examples_of_the_time_page_run(tmp_path: Path) -> None:
+    """What docs/time.md shows is right at the moment that it says, and refreshed at the next; documents go after it."""
+    app = deploy(tmp_path, examples(ROOT / "docs" / "time.md"))
+    try:
+        now = app.hooks.clock()
+        app.mutate("presence:keyPressed", room="a", who="ann")
+        app.mutate("presence:offer", title="tea", beginsAt=now + 1_000, endsAt=now + 5_000)
+        assert app.query("presence:typing", room="a") == ["ann"]
+        assert app.run_query("presence:typing", {"room": "a"}).expires == now + 3_000
+        assert app.run_query("presence:offers").expires == now + 1_000
+
+        app.hooks.time.advance(timedelta(seconds=3))
+        assert app.query("presence:typing", room="a") == []
+        assert app.query("presence:offers") == ["tea"]
+        assert app.run_query("presence:offers").expires == now + 5_000
+        assert app.query("_system/expiry:due") == [{"table": "typing", "at": now + 3_000}]
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["presence:keyPressed"] == ("mutation", "anyone", ["room", "who"])
 
 
 def run_module(*arguments: str, cwd: Path) -> str:

@@ -163,6 +163,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[Memory, Meta(ge=64)],
         Meta(description="the memory of one process that runs functions, at least 64 MB"),
     ] = 512
+    connections: Annotated[
+        Count, Meta(description="how many clients may be connected at once, a whole number from 1")
+    ] = 10_000
     cache_mb: Annotated[Annotated[Memory, Meta(ge=0)], Meta(description="the memory for results of queries, in MB")] = (
         64
     )

@@ -248,7 +248,7 @@ async def _serve_api(
     stop: asyncio.Event,
 ) -> None:
     wording = Wording(development=development, report=_report)
-    sockets = Sockets(engine, authenticator, wording)
+    sockets = Sockets(engine, authenticator, wording, connections_max=lambda: engine.limits.connections)
     api = Api(
         engine,
         authenticator,

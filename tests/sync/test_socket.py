@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import structlog
 
 from joelclaw.auth.admin_keys import AdminKeys
 from joelclaw.auth.authenticator import Authenticator
@@ -46,7 +47,9 @@ class World:
         self.engine.declare("action", "a:run")
         self.users = Users()
         wording = Wording(development=True, report=lambda *_: None)
-        self.sockets = Sockets(self.engine, Authenticator(AdminKeys(_no_key, ADMIN_KEY), self.users), wording)
+        authenticator = Authenticator(AdminKeys(_no_key, ADMIN_KEY), self.users)
+        self.connections = 100
+        self.sockets = Sockets(self.engine, authenticator, wording, connections_max=lambda: self.connections)
         self.served: list[asyncio.Task[None]] = []
 
     async def connect(self) -> Transport:
@@ -339,6 +342,32 @@ def test_shutdown_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
         await idle()
         await world.sockets.drain()
         assert await peer.event() == {"type": "websocket.close", "code": 1012, "reason": ""}
+        await world.ended()
+
+    play(scene)
+
+
+def test_as_many_connect_as_allowed() -> None:
+    """The next is told 503 and which setting raises it, before it is a connection; when one leaves, there is room."""
+
+    async def scene(world: World) -> None:
+        world.connections = 4
+        with structlog.testing.capture_logs() as told:
+            peers = [await world.connect() for _ in range(3)]
+            assert told == []
+            peers.append(await world.connect())
+            late = Transport()
+            await world.sockets.serve(late.receive, late.send)
+        assert [(line["event"], line["open"], line["limit"]) for line in told] == [("many connections", 4, 4)]
+        assert (await late.event())["status"] == 503
+        assert (await late.event())["body"] == (
+            b"Too many connections (limit: 4); raise limits.connections in joelclaw.toml"
+        )
+        peers.pop().hang_up()
+        await idle()
+        peers.append(await world.connect())
+        for peer in peers:
+            peer.hang_up()
         await world.ended()
 
     play(scene)

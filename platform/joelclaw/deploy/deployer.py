@@ -280,6 +280,7 @@ def engine_limits(config: Config) -> EngineLimits:
         action_drain_s=config.limits.action_drain_s,
         http_body_bytes=config.limits.http_body_bytes,
         arguments_bytes=config.limits.arguments_bytes,
+        connections=config.limits.connections,
     )
 
 

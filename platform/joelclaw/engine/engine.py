@@ -62,6 +62,7 @@ class EngineLimits:
     action_drain_s: float = 5.0
     http_body_bytes: int = 20 * 1024 * 1024
     arguments_bytes: int = 16 * 1024 * 1024
+    connections: int = 10_000
 
 
 @dataclass

@@ -24,6 +24,7 @@ from joelclaw.engine.runs import Caller
 from joelclaw.engine.subscribers import Subscriber
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 from joelclaw.functions.calls import Outcome
+from joelclaw.limits import DEFAULT_LIMITS, WARNING_SHARE, setting
 from joelclaw.sync.messages import Authenticate
 from joelclaw.sync.session import (
     INTERNAL,
@@ -116,13 +117,23 @@ class Signal:
 class Sockets:
     """All connections of the sync protocol."""
 
-    def __init__(self, engine: SocketEngine, authenticator: Authenticator, wording: Wording) -> None:
+    def __init__(
+        self,
+        engine: SocketEngine,
+        authenticator: Authenticator,
+        wording: Wording,
+        *,
+        connections_max: Callable[[], int] = lambda: DEFAULT_LIMITS.connections,
+    ) -> None:
+        """`connections_max` is asked at each connection: deploys change it."""
         self.engine = engine
         self.authenticator = authenticator
         self.wording = wording
         self._open: set[Socket] = set()
         self._woken: list[Socket] = []
         """Those that have something to send, or to end."""
+        self._connections_max = connections_max
+        self._crowded = False
         self._draining = False
         self._empty = asyncio.Event()
         self._actions: set[asyncio.Task[None]] = set()
@@ -134,8 +145,13 @@ class Sockets:
         """Serve one connection, from the handshake to its end."""
         await receive()
         if self._draining:
-            await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
-            await send({"type": "websocket.http.response.body", "body": b"shutting down"})
+            await _refuse(send, "shutting down")
+            return
+        limit = self._connections_max()
+        self._tell_of_crowds(limit)
+        if len(self._open) >= limit:
+            # Clients try again, with growing pauses.
+            await _refuse(send, f"Too many connections (limit: {limit}); {setting('connections')}")
             return
         await send({"type": "websocket.accept"})
         socket = Socket(self, receive, send, outlet)
@@ -146,6 +162,13 @@ class Sockets:
             self._open.discard(socket)
             if not self._open:
                 self._empty.set()
+
+    def _tell_of_crowds(self, limit: int) -> None:
+        """Warn when the next connection is beyond three quarters of the limit: once, until it is quieter again."""
+        crowded = len(self._open) + 1 > limit * WARNING_SHARE
+        if crowded and not self._crowded:
+            log.warning("many connections", open=len(self._open) + 1, limit=limit, advice=setting("connections"))
+        self._crowded = crowded
 
     def wake(self, socket: "Socket") -> None:
         """Have it write when this step is over: the reactor, which may be in the middle of one, hears what was sent."""
@@ -352,3 +375,9 @@ class Socket:
         log.exception("a frame could not be written")
         self.session.close(INTERNAL)
         self.session.lost()
+
+
+async def _refuse(send: Send, reason: str) -> None:
+    """Answer a handshake with HTTP: there is no connection."""
+    await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": reason.encode()})

@@ -8,17 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from joelclaw.files.receiving import receive
-from joelclaw.functions.storage import Places
 from joelclaw.config import load_config
+from joelclaw.files.receiving import receive
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.loader import load_app
+from joelclaw.functions.storage import Places
 from tests.functions.deployment import CallError, deploy, value_of
 from tests.http.site_server import served
 

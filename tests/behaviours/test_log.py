@@ -117,7 +117,7 @@ def test_log_03_lines_of_nested_calls_stand_where_they_were_said(deployment: Dep
             '[LOG] {"room": 7, "event": "full", "level": "warning"}',
         ),
         (
-            "structlog.configure([structlog.stdlib.render_to_log_kwargs], logger_factory=structlog.stdlib.LoggerFactory())",
+            "structlog.configure([to_logging], logger_factory=structlog.stdlib.LoggerFactory())",
             "said:throughLogging",
             "[ERROR] full",
         ),
@@ -127,7 +127,9 @@ def test_log_03_lines_of_nested_calls_stand_where_they_were_said(deployment: Dep
 def test_structlog_as_the_app_configures_it(deployment: Deployment, configuration: str, path: str, line: str) -> None:
     """An app's own configuration of structlog stays, and what it renders becomes a line."""
     with (deployment.root / "schema.py").open("a") as schema:
-        schema.write(f"\nimport structlog\n{configuration}\n")
+        schema.write(
+            f"\nimport structlog\nfrom structlog.stdlib import render_to_log_kwargs as to_logging\n{configuration}\n"
+        )
     assert lines(deployment, path) == [line]
 
 

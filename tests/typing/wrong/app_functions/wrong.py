@@ -15,6 +15,7 @@ from joelclaw import (
     Request,
     Response,
     Retry,
+    StoredFile,
     action,
     anyone,
     cron,
@@ -272,6 +273,21 @@ def cron_of_a_number(ctx: MutationCtx) -> None: ...
 @cron(every="1h", tz="UTC")  # wrong
 @mutation
 def cron_of_an_interval_in_a_zone(ctx: MutationCtx) -> None: ...
+
+
+# -- files
+
+
+def reading_files(ctx: QueryCtx, room: Id[Room], file: Id[StoredFile]) -> None:
+    ctx.storage.get_url(room)  # wrong
+    ctx.storage.delete(file)  # wrong
+    a: str = ctx.storage.get_url(file)  # wrong
+
+
+async def storing_files(ctx: ActionCtx, file: Id[StoredFile]) -> None:
+    await ctx.storage.store("text")  # wrong
+    blob = await ctx.storage.get(file)
+    await blob.read()  # wrong
 
 
 # -- the rest

@@ -38,3 +38,21 @@ class Entry(Table):
     rank: float
     text: str = ""
     by_rank = index("room", "rank")
+
+
+class Card(Table):
+    """Something that is shown as long as it is fresh."""
+
+    __table__ = "cards"
+    room: str
+    heard_at: float
+    by_room = index("room")
+
+
+class Typing(Table, expires_at="until"):
+    """Something that removes itself."""
+
+    __table__ = "typing"
+    room: str
+    until: float
+    by_room = index("room")

@@ -150,6 +150,7 @@ FILES = {
                 case "missing": anything.run_after("1s", write)
                 case "unknown": anything.run_after("1s", write, text="x", n=1)
                 case "type": anything.run_after("1s", write, text=5)
+                case "none": anything.cancel(None)
                 case "id": anything.cancel(ctx.db.insert(Note(text="x")))
                 case _: raise AssertionError(how)
 
@@ -364,6 +365,7 @@ def test_arguments_keep_their_types(jobs: Jobs) -> None:
         ("unknown", "extra field `n`"),
         ("type", "does not match validator"),
         ("id", "is no id of a scheduled job"),
+        ("none", "None is no id of a scheduled job"),
     ],
 )
 def test_what_cannot_be_scheduled_is_refused_at_once(jobs: Jobs, how: str, message: str) -> None:
@@ -476,6 +478,18 @@ def test_an_action_that_may_be_is_tried_again(jobs: Jobs) -> None:
     over = jobs.job(id)
     assert over["state"] == {"kind": "failed", "error": "no network"}
     assert len(over["attempts"]) == 3
+
+
+def test_long_errors_of_attempts_are_cut(jobs: Jobs) -> None:
+    """A hundred attempts fit into one document; the job's own error is whole."""
+    id = jobs.call("f:actLater", retried=True)
+    for _ in range(3):
+        jobs.call("_system/jobs:claim", id=id)
+        jobs.call("_system/jobs:end", id=id, error="x" * 10_000, code="internal")
+        jobs.wait(minutes=1)
+    job = jobs.job(id)
+    assert {len(attempt["error"]) for attempt in job["attempts"]} == {system_jobs.ATTEMPT_ERROR_LENGTH_MAX}
+    assert len(job["state"]["error"]) == 10_000
 
 
 def test_a_success_ends_the_attempts(jobs: Jobs) -> None:

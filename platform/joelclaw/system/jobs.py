@@ -45,6 +45,9 @@ Line: TypeAlias = Literal["mutations", "actions", "running", "ended"]
 STEP_BYTES: Final = 2 * 2**20
 """A transaction over many jobs goes no further when it has read so much: one may have megabytes of arguments."""
 
+ATTEMPT_ERROR_LENGTH_MAX: Final = 4_096
+"""Characters that are kept of why one attempt failed; the job's own state has all of the last one."""
+
 FINAL_CODES: Final = frozenset({"arguments_refused", "function_not_found", "wrong_kind"})
 """Failures that trying again cannot mend: only a deploy could."""
 
@@ -130,7 +133,7 @@ def cancel(ctx: MutationCtx, id: Id[ScheduledJob]) -> None:
 
     An action that runs already goes on, but schedules nothing any more and is not tried again.
     """
-    known = ctx.db.parse_id(ScheduledJob, id)
+    known = ctx.db.parse_id(ScheduledJob, id) if isinstance(id, str) else None
     if known is None:
         raise Misuse(
             f"scheduler.cancel: {id!r:.80} is no id of a scheduled job; give what run_after or run_at returned"
@@ -320,7 +323,8 @@ def _note_attempt(ctx: MutationCtx, job: ScheduledJob, error: str | None) -> Non
     entry = ctx.db.find(QueueEntry.by_job, job=job.id)
     assert entry is not None, "a job and its entry come and go together"
     began = entry.at if entry.line == "running" else ctx.now()
-    attempt = JobAttempt(started_at=began, ended_at=ctx.now(), error=UNSET if error is None else error)
+    told = UNSET if error is None else error[:ATTEMPT_ERROR_LENGTH_MAX]
+    attempt = JobAttempt(started_at=began, ended_at=ctx.now(), error=told)
     earlier = [] if job.attempts is UNSET else job.attempts
     ctx.db.patch(job, attempts=[*earlier, attempt])
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conformance.conftest import Start
+from tests.conformance.conftest import Open, Start
 from tests.conformance.deadline import PATIENCE_S
 from tests.conformance.deployment import Deployment, Server
 
@@ -37,6 +37,16 @@ def test_the_three_steps_of_an_upload(deployment: Deployment, node: Start) -> No
     client.mutation("files:delete", file=id)
     assert client.wait_for("url", lambda value: value is None) is None
     assert client.do("fetch", url=url)["status"] == 404
+
+
+def test_a_page_uploads_and_shows_a_picture(deployment: Deployment, scene: Open, room: str) -> None:
+    """From another origin, in Chromium: posted, shown as an image, fetched, and gone when it is deleted."""
+    page = scene("Picture", deployment.url, room)
+    size = page.act("upload", 30, 20)["value"]
+    page.until_showing("it.size !== null && it.size[0] === 30 && it.size[1] === 20")
+    assert page.act("fetch", page.shown[-1]["url"]) == {"value": size}
+    assert page.act("remove") == {"value": None}
+    page.until_showing("it.url === null")
 
 
 def test_a_large_file_passes_in_little_memory(own_deployment: Deployment) -> None:

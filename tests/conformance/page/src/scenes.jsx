@@ -1,7 +1,7 @@
 import { useAction, useConvex, useMutation, usePaginatedQuery, useQuery } from "convex/react";
 import { anyApi as api } from "convex/server";
 import { ConvexError, convexToJson } from "convex/values";
-import { Component, useLayoutEffect } from "react";
+import { Component, useLayoutEffect, useState } from "react";
 
 /** Note what is in the document now. */
 function useShown(what) {
@@ -107,4 +107,29 @@ function Asking({ data }) {
 function Shown({ what }) {
   useShown(what);
   return null;
+}
+
+/** A picture that is drawn here, uploaded, and shown from where it is served. */
+export function Picture() {
+  const [file, setFile] = useState(null);
+  const generateUploadUrl = useMutation(api.files.generateUploadUrl);
+  const remove = useMutation(api.files.delete);
+  const url = useQuery(api.files.url, file === null ? "skip" : { file });
+  window.acts.upload = async (width, height) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    const response = await fetch(await generateUploadUrl(), {
+      method: "POST",
+      headers: { "Content-Type": picture.type },
+      body: picture,
+    });
+    setFile((await response.json()).storageId);
+    return picture.size;
+  };
+  window.acts.fetch = async (url) => (await (await fetch(url)).blob()).size;
+  window.acts.remove = () => remove({ file });
+  const [size, setSize] = useState(null);
+  useShown({ url: url ?? null, size });
+  const onLoad = ({ target }) => setSize([target.naturalWidth, target.naturalHeight]);
+  return url ? <img src={url} onLoad={onLoad} /> : null;
 }

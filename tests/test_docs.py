@@ -189,6 +189,40 @@ def test_the_examples_of_the_actions_page_run(tmp_path: Path) -> None:
     assert described(tmp_path)["weather:forecast"] == ("action", "signed in", ["place"])
 
 
+def test_the_examples_of_the_environment_page_run(tmp_path: Path) -> None:
+    """What docs/environment.md shows reads variables in every kind of function."""
+    app = deploy(tmp_path, examples(ROOT / "docs" / "environment.md"))
+    try:
+        assert app.query("weather:unit") == "celsius"
+        changes = {"UNIT": "kelvin", "PAUSED": "1", "STATION_URL": "https://stations.example.com"}
+        app.mutate("_system/env:update", changes=[{"name": name, "value": text} for name, text in changes.items()])
+        assert app.query("weather:unit") == "kelvin"
+        app.mutate("weather:keep", city="Berlin", degrees=3.0)
+        assert app.query("_system/env:value", name="PAUSED") == "1"
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["weather:station"] == ("action", "internal", [])
+
+
+def test_the_examples_of_the_logs_page_run(tmp_path: Path) -> None:
+    """What docs/logs.md shows refuses, warns and fails where the page says so."""
+    files = examples(ROOT / "docs" / "logs.md")
+    app = deploy(tmp_path, files)
+    try:
+        app.mutate("orders:place", item="tea", count=12)
+        with pytest.raises(CallError, match="nothing_ordered"):
+            app.mutate("orders:place", item="tea", count=0)
+        failure = asyncio.run(app.run_action("orders:restock", {})).failure
+        assert failure is not None
+        assert failure.message == "Uncaught ConnectionError: nobody answers"
+        assert failure.frames.startswith("    at restock (app_functions/orders.py:")
+    finally:
+        app.close()
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    assert described(tmp_path)["orders:place"] == ("mutation", "anyone", ["item", "count"])
+
+
 def lay_out(project: Path, page: str) -> Path:
     """A project of a page's examples."""
     (project / "app_functions").mkdir(parents=True)

@@ -30,6 +30,8 @@ LINES = {
     "TXN": 13,  # transactions
     "LIM": 13,  # limits
     "SYNC": 19,  # the sync protocol
+    "LOG": 7,  # log lines
+    "ENV": 6,  # environment, import and export
 }
 """How many lines each section has."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from joelclaw import Table, index
+from joelclaw import Table, index, search_index
 
 
 class Message(Table):
@@ -56,3 +56,12 @@ class Typing(Table, expires_at="until"):
     room: str
     until: float
     by_room = index("room")
+
+
+class Page(Table):
+    """Something with a text that is searched."""
+
+    __table__ = "pages"
+    room: str
+    text: str
+    search_text = search_index("text", filter=["room"])

@@ -52,6 +52,9 @@ class SiteServer:
         self.api_url = ""
         self.url = ""
         self.serving_now = threading.Event()
+        self.live_again = threading.Event()
+        """A save has been taken over."""
+
         self.loop: asyncio.AbstractEventLoop
         self.stop: asyncio.Event
         self.client = httpx.Client(timeout=PATIENCE_S)
@@ -79,7 +82,9 @@ class SiteServer:
         self.api_url, self.url = url, site_url
         self.serving_now.set()
 
-    def deployed(self, *_: Any, **__: Any) -> None: ...
+    def deployed(self, *_: Any, first: bool, **__: Any) -> None:
+        if not first:
+            self.live_again.set()
 
     def refused(self, error: Exception) -> None:
         raise error

@@ -14,7 +14,7 @@ import pytest
 
 from joelclaw.functions.manifest import Place, RouteSpec
 from joelclaw.http.site import Routes
-from tests.http.site_server import SiteServer, read_to_end, served
+from tests.http.site_server import PATIENCE_S, SiteServer, read_to_end, served
 
 HOST = b"Host: a.test\r\n"
 
@@ -349,12 +349,13 @@ def test_an_action_goes_on_when_its_client_is_gone(site: SiteServer) -> None:
     assert "went on" in site.post("/note", b"last").json()
 
 
-def test_a_stream_whose_client_is_gone_is_closed(site: SiteServer) -> None:
-    """Its `finally` blocks run, as nobody will read it."""
+@pytest.mark.parametrize("stream", ["endless", "waits"])
+def test_a_stream_whose_client_is_gone_is_closed(stream: str, site: SiteServer) -> None:
+    """Its `finally` blocks run, as nobody will read it; also if it is waiting, and not for its client."""
     with site.connect() as peer:
-        peer.sendall(b"GET /endless HTTP/1.1\r\n" + HOST + b"\r\n")
+        peer.sendall(b"GET /" + stream.encode() + b" HTTP/1.1\r\n" + HOST + b"\r\n")
         assert peer.recv(1000)
-    assert site.get("/await/endless%20closed").status_code == 200
+    assert site.get(f"/await/{stream}%20closed").status_code == 200
 
 
 def test_an_action_is_told_of_a_body_that_ends_early(site: SiteServer) -> None:
@@ -440,3 +441,35 @@ def test_stopping_answers_what_runs(tmp_path: Path) -> None:
     [answer] = answers
     assert answer.status_code == 503
     assert "The server is shutting down" in answer.json()["code"]
+
+
+def test_a_crash_fails_what_ran_and_nothing_else(tmp_path: Path) -> None:
+    """A request without a head yet gets a 500 that says so, a body that was begun is cut, and a new process answers."""
+    with served(tmp_path, development=True) as server:
+        died = server.get("/dies/at once")
+        assert died.status_code == 500
+        assert "The process that ran this action ended before it answered" in died.json()["code"]
+        assert server.get("/").text == "the root"
+        with server.connect() as peer:
+            peer.sendall(b"GET /dies/late HTTP/1.1\r\n" + HOST + b"\r\n")
+            begun = b""
+            while b"begun" not in begun:
+                begun += peer.recv(1000)
+            server.get("/gates/die")
+            assert not (begun + read_to_end(peer)).endswith(b"0\r\n\r\n")
+        assert server.get("/").text == "the root"
+
+
+def test_routes_change_with_a_save(tmp_path: Path) -> None:
+    """New ones answer, those that are gone do not, and a response that was begun goes on on its old code."""
+    with served(tmp_path, development=True) as server, server.connect() as peer:
+        peer.sendall(b"GET /events HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        received = b""
+        while b"data: 0" not in received:
+            received += peer.recv(1000)
+        web = tmp_path / "app" / "app_functions" / "web.py"
+        web.write_text(web.read_text().replace('"/cookies"', '"/biscuits"').replace("data: %d", "new: %d"))
+        assert server.live_again.wait(PATIENCE_S)
+        assert server.get("/biscuits").status_code == 200
+        assert server.get("/cookies").status_code == 404
+        peer.shutdown(socket.SHUT_RDWR)

@@ -75,6 +75,9 @@ class ResponseStream:
         self._head_only = head_only
         self._credit = WINDOW_BYTES
         self._news = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+        """What runs the app's generator."""
+
         self._dropped = False
 
     def add_credit(self, size: int) -> None:
@@ -82,9 +85,11 @@ class ResponseStream:
         self._news.set()
 
     def drop(self) -> None:
-        """The client is gone: what is left to send goes nowhere."""
+        """The client is gone: what is left to send goes nowhere, and a generator is not kept waiting for it."""
         self._dropped = True
         self._news.set()
+        if self._writing is not None:
+            self._writing.cancel()
 
     async def send(self, response: Response) -> None:
         """
@@ -113,13 +118,22 @@ class ResponseStream:
         length = _declared_length(response)
         self._start(response.status, response.headers.pairs)
         try:
-            if not self._head_only:
-                await self._write_pieces(body, length)
+            if not self._head_only and not self._dropped:
+                await self._run_generator(body, length)
         finally:
             # Left in the middle, a generator would wait for the collector with its `finally` blocks.
             close = getattr(body, "aclose", None)
             if close is not None:
                 await close()
+
+    async def _run_generator(self, body: AsyncIterator[bytes], length: int | None) -> None:
+        """In a task of its own: to be ended where it waits, whatever for, without ending the action."""
+        self._writing = asyncio.get_running_loop().create_task(self._write_pieces(body, length))
+        try:
+            await self._writing
+        except asyncio.CancelledError:
+            if not self._dropped or _is_being_cancelled():
+                raise
 
     async def _write_pieces(self, body: AsyncIterator[bytes], length: int | None) -> None:
         sent = 0
@@ -150,6 +164,11 @@ class ResponseStream:
             piece = data[start : start + PIECE_BYTES]
             self._credit -= len(piece)
             self._send(ResponsePiece(run=self._run, data=piece))
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _declared_length(response: Response) -> int | None:

@@ -123,8 +123,7 @@ async def fails(ctx: ActionCtx, request: Request) -> Response:
         case "/fails/app":
             raise AppError({"code": 7})
         case "/fails/type":
-            wrong: Any = "text"
-            return wrong
+            return wrong_type()
         case "/fails/late":
             return Response(late())
         case "/fails/piece":
@@ -141,6 +140,12 @@ async def fails(ctx: ActionCtx, request: Request) -> Response:
 async def late() -> AsyncIterator[bytes]:
     yield b"begun"
     raise ValueError("too late")
+
+
+def wrong_type() -> Response:
+    anything: Any = "text"
+    response: Response = anything
+    return response
 
 
 async def wrong_piece() -> AsyncIterator[bytes]:
@@ -178,6 +183,21 @@ async def endless_stream() -> AsyncIterator[bytes]:
         gates["endless closed"].set()
 
 
+@http_action("GET", "/waits")
+async def waits(ctx: ActionCtx, request: Request) -> Response:
+    return Response(waiting_stream())
+
+
+async def waiting_stream() -> AsyncIterator[bytes]:
+    """Waits for something that never happens."""
+    try:
+        yield b"begun"
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.sleep(0)
+        gates["waits closed"].set()
+
+
 @http_action("GET", "/goes-on")
 async def goes_on(ctx: ActionCtx, request: Request) -> Response:
     """Waits for its gate, and leaves a note then, whoever is still there."""
@@ -199,6 +219,19 @@ async def half(ctx: ActionCtx, request: Request) -> Response:
         gates["half"].set()
         raise
     return Response("whole")
+
+
+@http_action("GET", prefix="/dies/")
+async def dies(ctx: ActionCtx, request: Request) -> Response:
+    if request.path == "/dies/late":
+        return Response(dying_stream())
+    os.abort()
+
+
+async def dying_stream() -> AsyncIterator[bytes]:
+    yield b"begun"
+    await gates["die"].wait()
+    os.abort()
 
 
 @http_action("POST", "/ignores")

@@ -65,6 +65,18 @@ def test_functions_are_listed(joelclaw: Run) -> None:
     }
 
 
+def test_http_actions_are_listed_by_their_routes(app: Path, joelclaw: Run) -> None:
+    """Behind the functions, with the function that answers."""
+    (app / "app_functions" / "web.py").write_text(
+        "from joelclaw import *\n"
+        '@http_action("POST", "/hook")\n@http_action("GET", prefix="/a/")\n'
+        "async def answer(ctx: ActionCtx, request: Request) -> Response: return Response()\n"
+    )
+    lines = [line.split() for line in joelclaw("functions").out.splitlines()]
+    told = ["HTTP", "action", "anyone", "a", "request,", "for", "web.answer"]
+    assert [line for line in lines if "HTTP" in line] == [["GET", "/a/*", *told], ["POST", "/hook", *told]]
+
+
 @pytest.mark.usefixtures("app")
 def test_json_is_all_of_standard_output(joelclaw: Run) -> None:
     """What the app prints on import does not mix with the answer, which holds types and places."""

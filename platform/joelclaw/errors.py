@@ -818,12 +818,16 @@ class FunctionTimedOut(Interrupted):
 
     code = "function_timed_out"
 
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(limit_s)
+    def __init__(self, limit_s: float, limit: str) -> None:
+        super().__init__(limit_s, limit)
         self.limit_s = limit_s
+        self.limit = limit
 
     def __str__(self) -> str:
-        return f"Function execution timed out (maximum duration: {self.limit_s:g}s)"
+        return (
+            f"Function execution timed out (maximum duration: {self.limit_s:g}s). "
+            f"Consider doing less at a time, or raise limits.{self.limit} in joelclaw.toml."
+        )
 
 
 class StatementInterrupted(Interrupted):

@@ -513,9 +513,12 @@ def test_nothing_is_raised_from_a_run(app: Callable[[str], Deployment], statemen
 def test_an_interrupted_run_fails_even_if_it_went_on(app: Callable[[str], Deployment]) -> None:
     """The isolate's word counts."""
     f = app("@query\ndef f(ctx: QueryCtx) -> int:\n    return 1\n")
-    f.hooks.interruption = FunctionTimedOut(1.0)
+    f.hooks.interruption = FunctionTimedOut(1.0, "transaction_time_s")
     outcome = f.run_query("f:f")
-    assert failure_of(outcome).message == "Function execution timed out (maximum duration: 1s)"
+    assert failure_of(outcome).message == (
+        "Function execution timed out (maximum duration: 1s). "
+        "Consider doing less at a time, or raise limits.transaction_time_s in joelclaw.toml."
+    )
     assert outcome.value == b"null"
 
 

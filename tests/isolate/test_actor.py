@@ -42,7 +42,10 @@ def test_an_action_over_its_time_is_answered_for(deployment: Deployment) -> None
     actor.send(RunAction(run=1, call=call("errands:wait")))
     failure = actor.receive(ActionDone).outcome.failure
     assert failure is not None
-    assert failure.message == "Action `errands:wait` execution timed out (maximum duration 0.05s)"
+    assert failure.message == (
+        "Action `errands:wait` execution timed out (maximum duration 0.05s). "
+        "Consider doing less at a time, or raise limits.action_time_s in joelclaw.toml."
+    )
     actor.send(RunAction(run=2, call=call("errands:greet", name="you")))
     assert value(actor.receive(ActionDone).outcome)
 

@@ -9,8 +9,9 @@ from joelclaw.isolate.messages import CallDone, CloseRound, OpenRound, RoundClos
 from tests.isolate.isolates import Deployment, Isolate, call, texts, value
 
 USE_AN_ACTION = "in queries and mutations. Please consider using an action."
-TIMED_OUT = "Function execution timed out (maximum duration: 0.1s)"
-WAITED_TOO_LONG = "Function execution timed out (maximum duration: 0.4s)"
+ADVICE = "Consider doing less at a time, or raise limits.%s in joelclaw.toml."
+TIMED_OUT = f"Function execution timed out (maximum duration: 0.1s). {ADVICE % 'transaction_time_s'}"
+WAITED_TOO_LONG = f"Function execution timed out (maximum duration: 0.4s). {ADVICE % 'transaction_wall_s'}"
 
 SURVIVABLE = [
     ("loop", TIMED_OUT),
@@ -18,7 +19,10 @@ SURVIVABLE = [
     ("wait", WAITED_TOO_LONG),
     ("exit", "SystemExit"),
     ("interrupt", "KeyboardInterrupt"),
-    ("allocate", "MemoryError"),
+    (
+        "allocate",
+        "Uncaught MemoryError: the process may hold no more; work on less at a time, or raise limits.isolate_memory_mb",
+    ),
     ("recurse", "RecursionError"),
     ("nest", ""),
     ("unencodable", "object"),

@@ -47,3 +47,20 @@ def test_what_is_said_outside_of_calls_goes_to_standard_error(deployment: Deploy
         schema.write("\nprint('imported')\n")
     reader = deployment.reader()
     assert "imported" in reader.stderr()
+
+
+def test_lines_at_their_edges(deployment: Deployment) -> None:
+    """As many lines as allowed are all there; one more is left out, and said to be. Lines are cut at the limit."""
+    reader = deployment.reader(log_lines=3, log_line_bytes=16)
+
+    def lines(path: str, **args: Any) -> list[str]:
+        [outcome] = reader.run(call(path, **args))
+        return outcome.log_lines
+
+    three = ["[LOG] 0", "[LOG] 1", "[LOG] 2"]
+    assert lines("notes:chatter", lines=3) == three
+    assert lines("notes:chatter", lines=4) == [
+        *three,
+        "[ERROR] Log overflow (maximum 3). Remaining log lines omitted.",
+    ]
+    assert lines("notes:talkAtLength") == ["[LOG] äääää"]

@@ -18,6 +18,7 @@ import msgspec
 from joelclaw.errors import AppError, BadValue, CallFailed, Interrupted, InvalidCursor, PlatformError
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.nested import levels_of
+from joelclaw.limits import setting
 from joelclaw.values.int64 import Int64
 from joelclaw.values.wire import Value, from_json, to_json
 
@@ -96,6 +97,8 @@ def _names_itself(error: BaseException) -> bool:
 
 
 def _text(error: BaseException) -> str:
+    if type(error) is MemoryError and not error.args:  # As the interpreter raises it: without a word.
+        return f"the process may hold no more; work on less at a time, or {setting('isolate_memory_mb')}"
     try:
         return str(error)
     except BaseException:  # An app's `__str__` is app code as well.

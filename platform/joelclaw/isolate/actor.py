@@ -52,7 +52,7 @@ from joelclaw.isolate.messages import (
     SetVariables,
     ToIsolate,
 )
-from joelclaw.limits import Limits
+from joelclaw.limits import Limits, setting
 
 Work = Callable[[AskGateway], Awaitable[Outcome]]
 """What a run consists of, given how it asks the gateway."""
@@ -288,7 +288,10 @@ class Actor:
 
     def _time_out(self, number: int, call: Call, log: CallLog) -> None:
         task = self._runs.get(number)
-        message = f"Action `{call.path}` execution timed out (maximum duration {self._limits.action_time_s:g}s)"
+        message = (
+            f"Action `{call.path}` execution timed out (maximum duration {self._limits.action_time_s:g}s). "
+            f"Consider doing less at a time, or {setting('action_time_s')}."
+        )
         self._end(number, log, Outcome(failure=Failure(message=message, code="action_timed_out")))
         if task is not None:
             task.cancel()

@@ -89,13 +89,13 @@ class Timer:
         if self.violation is None:
             self._judge()
         if in_app and self.violation is not None:
-            raise FunctionTimedOut(self.violation.limit_s)
+            raise FunctionTimedOut(self.violation.limit_s, self.violation.limit)
 
     def _judge(self) -> None:
         if self._spent_s > self.user_s:
-            self.violation = FunctionTimedOut(self.user_s)
+            self.violation = FunctionTimedOut(self.user_s, "transaction_time_s")
         elif time.monotonic() > self._deadline:
-            self.violation = FunctionTimedOut(self.wall_s)
+            self.violation = FunctionTimedOut(self.wall_s, "transaction_wall_s")
         else:
             return
         setitimer(ITIMER_REAL, URGENT_TICK_S, URGENT_TICK_S)

@@ -1,9 +1,9 @@
 """
 A server that speaks S3, as its own process: `s3rver`, from npm, with a bucket in a folder.
 
-It checks signatures, takes multipart uploads, answers ranges and lists pages. What it has not is
-giving up a multipart upload, so what is left of one is looked at as a client would: no listing
-and no reading shows it.
+It takes multipart uploads, answers ranges and lists pages. It knows access keys and believes
+whatever they sign, and it cannot give up a multipart upload: what is left of one is looked at
+as a client would, and no listing and no reading shows it.
 """
 
 import os

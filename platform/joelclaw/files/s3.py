@@ -34,12 +34,18 @@ PART_BYTES: Final = 5 * 1024 * 1024
 
 PIECE_BYTES: Final = 1024 * 1024
 READ_BYTES: Final = 4 * 1024 * 1024
+SENT_BYTES: Final = 256 * 1024
+"""Who takes a piece may copy it several times."""
+
 
 _OWNER: Final = ".owner"
 _TIMEOUT: Final = timedelta(seconds=60)
 """For one request: a part, or a range."""
 
 _RETRIES: Final = 3
+_FAILURES: Final = (BaseError, OSError)
+"""What the library raises: where something is missing (an object, a bucket), Python's own error."""
+
 _SETTINGS: Final = frozenset({"endpoint", "region"})
 
 
@@ -65,7 +71,7 @@ class S3Files:
 
     async def read(self, key: str, start: int, end: int) -> "S3Reading":
         reading = S3Reading(self._store, key, start, end, self.place)
-        await reading.begin()
+        await reading.fetch()
         return reading
 
     async def remove(self, name: str) -> None:
@@ -73,7 +79,7 @@ class S3Files:
             await obstore.delete_async(self._store, name)
         except FileNotFoundError:
             return
-        except BaseError as error:
+        except _FAILURES as error:
             raise _failed(self.place, error) from error
 
     async def kept(self) -> AsyncIterator[list[KeptBytes]]:
@@ -85,7 +91,7 @@ class S3Files:
                     for each in found
                     if each["path"] != _OWNER
                 ]
-        except BaseError as error:
+        except _FAILURES as error:
             raise _failed(self.place, error) from error
 
     async def claim(self, owner: str) -> bool:
@@ -94,11 +100,11 @@ class S3Files:
             return found == owner.encode()
         except FileNotFoundError:
             pass
-        except BaseError as error:
+        except _FAILURES as error:
             raise _failed(self.place, error) from error
         try:
             await obstore.put_async(self._store, _OWNER, owner.encode(), use_multipart=False)
-        except BaseError as error:
+        except _FAILURES as error:
             raise _failed(self.place, error) from error
         return True
 
@@ -145,7 +151,7 @@ class S3Upload:
             else:
                 await self._end(StopAsyncIteration())
                 await self._sending
-        except BaseError as error:
+        except _FAILURES as error:
             raise _failed(self._place, error) from error
 
     async def abort(self) -> None:
@@ -175,7 +181,7 @@ class S3Upload:
         if self._sending_is_over():
             try:
                 await self._sending
-            except BaseError as error:
+            except _FAILURES as error:
                 raise _failed(self._place, error) from error
 
     def _sending_is_over(self) -> bool:
@@ -203,50 +209,45 @@ class S3Upload:
 
 
 class S3Reading:
-    """A file that is read a range at a time."""
+    """A file that is read a range at a time, and handed on in smaller pieces."""
 
     def __init__(self, store: S3Store, key: str, start: int, end: int, place: str) -> None:
         self._store = store
         self._key = key
-        self._place = place
+        self._place = f"{place}/{key}"
         self._next = start
         self._end = end
-        self._first: bytes | None = None
+        self._range = memoryview(b"")
 
-    async def begin(self) -> None:
-        """Read the first range, to know whether there is anything."""
-        self._first = await self._range()
+    async def fetch(self) -> None:
+        """Read the next range; the first one at once, to know whether there is anything."""
+        size = min(READ_BYTES, self._end - self._next)
+        try:
+            found = await obstore.get_range_async(self._store, self._key, start=self._next, length=size)
+        except FileNotFoundError as error:
+            raise BytesMissing(self._place) from error
+        except _FAILURES as error:
+            raise _failed(self._place, error) from error
+        self._range = memoryview(found)
+        if len(self._range) != size:
+            raise BytesMissing(self._place)
+        self._next += size
 
     def __aiter__(self) -> "S3Reading":
         return self
 
     async def __anext__(self) -> bytes:
-        piece, self._first = self._first, None
-        piece = await self._range() if piece is None else piece
-        if not piece:
-            raise StopAsyncIteration
+        if not self._range:
+            if self._next >= self._end:
+                raise StopAsyncIteration
+            await self.fetch()
+        piece, self._range = bytes(self._range[:SENT_BYTES]), self._range[SENT_BYTES:]
         return piece
 
     async def aclose(self) -> None:
-        self._next = self._end
-
-    async def _range(self) -> bytes:
-        size = min(READ_BYTES, self._end - self._next)
-        if size <= 0:
-            return b""
-        place = f"{self._place}/{self._key}"
-        try:
-            piece = bytes(await obstore.get_range_async(self._store, self._key, start=self._next, length=size))
-        except FileNotFoundError as error:
-            raise BytesMissing(place) from error
-        except BaseError as error:
-            raise _failed(place, error) from error
-        if len(piece) != size:
-            raise BytesMissing(place)
-        self._next += size
-        return piece
+        self._next, self._range = self._end, memoryview(b"")
 
 
-def _failed(place: str, error: BaseError) -> FileStoreFailed:
+def _failed(place: str, error: Exception) -> FileStoreFailed:
     """The library's sentence without its details, which span a page."""
     return FileStoreFailed(place, str(error).partition("\n")[0])

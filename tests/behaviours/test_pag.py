@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from joelclaw.limits import Limits
 from tests.behaviours.lab import SCHEMA
 from tests.functions.deployment import Deployment, value_of
 
@@ -91,3 +92,23 @@ def test_pag_20_an_insert_in_front_of_the_first_page_shows_in_it(things: Deploym
     things.mutate("things:add", ns=[4.0])
     again = page(things, "things:byCreation", options(2), journal=first.journal, desc=True)
     assert (ns(value_of(first)), ns(again)) == ([3, 2], [4, 3, 2])
+
+
+def test_pag_14_pages_keep_to_the_limits_that_are_declared(deployment: Callable[..., Deployment]) -> None:
+    """PAG-14, PAG-17: close to what a query may read a split is recommended; a page never goes beyond, but is cut."""
+    things = deployment({"schema.py": SCHEMA, "things.py": FUNCTIONS}, limits=Limits(documents_read=9))
+    things.mutate("things:add", ns=[float(n) for n in range(20)])
+    whole = page(things, "things:byCreation", options(6))
+    assert (len(whole["page"]), whole["pageStatus"], whole["isDone"]) == (6, None, False)
+    large = page(things, "things:byCreation", options(8))
+    assert (len(large["page"]), large["pageStatus"]) == (8, "SplitRecommended")
+    cut = page(things, "things:byCreation", options(9))
+    assert (len(cut["page"]), cut["pageStatus"], cut["isDone"]) == (8, "SplitRequired", False)
+
+    halves = [{"endCursor": cut["splitCursor"]}, {"endCursor": cut["continueCursor"], "cursor": cut["splitCursor"]}]
+    parts = [page(things, "things:byCreation", options(9) | half) for half in halves]
+    assert ns(parts[0]) + ns(parts[1]) == ns(cut) == list(range(8))
+
+    outcome = things.run_query("things:byCreation", {"paginationOpts": options(10)})
+    assert outcome.failure is not None
+    assert "Requested too many items: 10" in outcome.failure.message

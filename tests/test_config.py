@@ -193,6 +193,24 @@ class TestEnvironment:
             'it says "data/files"',
         ),
         (
+            "[crons.nightly]\nfunction = 'a.b'\ncrno = '0 4 * * *'",
+            "joelclaw.toml:3: crons.nightly has no 'crno'; did you mean 'cron'?",
+        ),
+        (
+            "[crons]\nnightly = 5",
+            "joelclaw.toml:2: crons.nightly is a section; write [crons.nightly] on a line, and its",
+        ),
+        ("[crons.nightly]\nevery = 30", 'joelclaw.toml:2: crons.nightly.every is an interval, like "30s"; it says 30'),
+        (
+            "[crons.nightly]\nargs = [1]",
+            "joelclaw.toml:2: crons.nightly.args is a table of arguments, like { limit = 10 }; it says [1]",
+        ),
+        (
+            "[server]\ntrusted_proxies = ['127.0.0.1', 'nginx']",
+            "joelclaw.toml:2: server.trusted_proxies names 'nginx', which is neither an address nor a network; "
+            'write it like "127.0.0.1" or "10.0.0.0/8"',
+        ),
+        (
             "[auth]\nproviders = ['github']",
             "joelclaw.toml:2: auth.providers is for sign-in, which this version does not have yet; leave it out",
         ),
@@ -201,6 +219,14 @@ class TestEnvironment:
 def test_what_is_wrong_is_one_sentence_with_its_line(project: Path, text: str, sentence: str) -> None:
     """Each kind of mistake is told with file, line, and the name or form that was meant."""
     assert refusal(project, text) == sentence
+
+
+def test_http_actions_have_the_usual_port_unless_that_of_clients_is_any(project: Path) -> None:
+    """Two servers that take any port must not meet at the other one."""
+    assert load_config(project, {}).site_port == 3211
+    for text, port in [("api_port = 0", 0), ("api_port = 0\nsite_port = 5", 5), ("site_port = 0", 0)]:
+        (project / "joelclaw.toml").write_text(f"[server]\n{text}\n")
+        assert load_config(project, {}).site_port == port
 
 
 def test_a_file_that_is_no_text_is_refused(project: Path) -> None:

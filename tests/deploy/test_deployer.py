@@ -443,6 +443,36 @@ def test_the_declaration_is_followed(play: Callable[[Scene], None], root: Path) 
     play(scene)
 
 
+def test_crons_of_the_declaration_are_followed(play: Callable[[Scene], None], root: Path) -> None:
+    """A section is a cron of the release that serves; one that is wrong is told with its line, and the old serves on."""
+
+    async def scene(shop: Workshop) -> None:
+        declared = (root / "joelclaw.toml").read_text()
+        line = declared.count("\n") + 1
+        shop.save("app_functions/b.py", CLEANING)
+        await shop.live()
+        nightly = f'{declared}[crons.nightly]\nfunction = "b.clean"\ncron = "0 4 * * *"\nargs = {{ days = 3 }}\n'
+        await shop.saved_and_live("joelclaw.toml", nightly)
+        [cron] = shop.engine.manifest.crons
+        assert (cron.name, cron.function, cron.args) == ("nightly", "b:clean", '{"days":3}')
+
+        told = await shop.saved_and_refused("joelclaw.toml", nightly.replace("clean", "cleen"))
+        assert told.startswith(f"joelclaw.toml:{line}: crons.nightly: there is no function 'b.cleen'; did you mean")
+        assert shop.engine.manifest.crons == (cron,)
+        await shop.saved_and_live("joelclaw.toml", declared)
+        assert shop.engine.manifest.crons == ()
+
+    play(scene)
+
+
+CLEANING = """
+from joelclaw import MutationCtx, mutation
+
+@mutation
+def clean(ctx: MutationCtx, days: int) -> None: ...
+"""
+
+
 def test_an_app_that_is_too_large_is_refused(play: Callable[[Scene], None], root: Path) -> None:
     """Exactly as many bytes as allowed serve; one more is refused with the largest file, and what served serves on."""
 

@@ -198,7 +198,7 @@ class TestEnvironment:
         ),
         (
             "[crons]\nnightly = 5",
-            "joelclaw.toml:2: crons.nightly is a section; write [crons.nightly] on a line, and its",
+            "joelclaw.toml:2: crons.nightly is a section; write [crons.nightly] on a line, and its settings below",
         ),
         ("[crons.nightly]\nevery = 30", 'joelclaw.toml:2: crons.nightly.every is an interval, like "30s"; it says 30'),
         (

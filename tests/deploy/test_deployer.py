@@ -444,7 +444,7 @@ def test_the_declaration_is_followed(play: Callable[[Scene], None], root: Path) 
 
 
 def test_crons_of_the_declaration_are_followed(play: Callable[[Scene], None], root: Path) -> None:
-    """A section is a cron of the release that serves; one that is wrong is told with its line, and the old serves on."""
+    """A section is a cron of what serves; one that is wrong is told with its line, and what served serves on."""
 
     async def scene(shop: Workshop) -> None:
         declared = (root / "joelclaw.toml").read_text()

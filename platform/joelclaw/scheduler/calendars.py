@@ -6,7 +6,8 @@ shows, and the zone says which instant that is. Twice a year it is not one insta
 
 - a time that the clock skips, when it is put forward, is taken to be the moment right after
   the gap. However many of a day's times fall into it, that is one run;
-- a time that the clock shows twice, when it is put back, is the first of the two.
+- a time that the clock shows twice, when it is put back, is the first of the two (croniter itself, given
+  a zone, would have both).
 
 Instants are milliseconds since the epoch, as everywhere.
 """

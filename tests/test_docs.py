@@ -138,6 +138,17 @@ def test_the_examples_of_the_files_page_run(tmp_path: Path) -> None:
     assert described(tmp_path)["photos:add"] == ("mutation", "anyone", ["title", "file"])
 
 
+def test_the_reports_of_the_files_page_stream(tmp_path: Path) -> None:
+    """What docs/files.md shows of HTTP actions stores what is posted and sends it back."""
+    lay_out(tmp_path / "app", "files.md")
+    with served(tmp_path) as site:
+        assert site.get("/reports/latest").status_code == 404
+        report = b"figures " * 100_000
+        assert site.post("/reports", report, headers={"Content-Type": "text/plain"}).status_code == 201
+        latest = site.get("/reports/latest")
+        assert (latest.content, latest.headers["content-type"]) == (report, "text/plain")
+
+
 def test_the_examples_of_the_search_page_run(tmp_path: Path) -> None:
     """What docs/search.md shows finds words and vectors, marks them, and passes mypy --strict."""
     files = examples(ROOT / "docs" / "search.md")

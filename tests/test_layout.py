@@ -145,13 +145,13 @@ def test_an_import_that_points_down_is_fine(source: str, module: str) -> None:
 
 
 def test_isolates_of_transactions_carry_no_event_loop() -> None:
-    """What readers and writers import, the author API included, holds neither asyncio nor a server nor a terminal."""
+    """What readers and writers import, the author API included: no event loop, server, terminal, or arrays."""
     program = "import sys, joelclaw.isolate.__main__; from joelclaw import *; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     loaded = set(done.stdout.split())
     assert {"joelclaw.isolate.reader", "joelclaw.isolate.writer", "sqlite3"} <= loaded
-    assert loaded & {"asyncio", "litestar", "rich", "uvicorn", "watchfiles", "websockets"} == set()
+    assert loaded & {"asyncio", "litestar", "numpy", "rich", "uvicorn", "watchfiles", "websockets"} == set()
 
 
 def test_every_part_of_the_package_has_its_layer() -> None:

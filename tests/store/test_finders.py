@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from joelclaw.clock import MovableClock
-from joelclaw.errors import StoreUnreadable
+from joelclaw.errors import StatementInterrupted, StoreFull, StoreUnreadable
 from joelclaw.schema.finding import Conditions, unit_vector
 from joelclaw.schema.layout import DocumentKey, IndexKey, IndexLayout, SearchEntry, TableLayout, VectorEntry
 from joelclaw.schema.specs import SearchIndexSpec, TableSpec, VectorIndexSpec
@@ -85,7 +85,7 @@ class People:
             with self.store.read() as snapshot:
                 return self.found(text, snapshot, conditions)
         question = read_question(text, 16)
-        matches = view.search(self.index("searchName"), question, conditions, limit=100)
+        matches = view.search(self.index("searchName"), question, conditions, limit=1_000)
         assert view.count_matches(self.index("searchName"), question, conditions) == len(matches)
         return [match.rank.created_at for match in matches]
 
@@ -268,3 +268,35 @@ def test_sqlite_without_fts5(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(StoreUnreadable, match=r"needs SQLite with FTS5 .* leave search_index out of the schema"):
         store.prepare([BOTH], no_keys)
     assert store.layout().tables == ()
+
+
+def test_a_full_disk_leaves_nothing_of_an_entry(file: Backend) -> None:
+    """An insert for which there is no room is undone whole; what was found before still is."""
+    people = People(file.open(size_max_bytes=200_000))
+    people.add(1, name="ada", place=[1.0, 0.0])
+    with people.store.write() as txn, pytest.raises(StoreFull):
+        people.insert(txn, 2, name=" ".join(f"w{number}" for number in range(60_000)), place=[1.0, 0.0])
+    assert people.found("w1") == []
+    assert people.near(1.0, 0.0) == [user(1)["_id"]]
+    people.add(3, name="ada again")
+    assert people.found("ada") == [1.0, 3.0]
+
+
+def test_a_long_search_can_be_interrupted(people: People) -> None:
+    """A search asks whether to go on, as other long statements do; the transaction goes on, with what it wrote."""
+    expired = True
+    people.store.interruptible(lambda: expired)
+    with people.store.write() as txn:
+        for number in range(1, 300):
+            people.insert(txn, number, name=" ".join(f"a{word}" for word in range(50)))
+        with pytest.raises(StatementInterrupted):
+            people.found("a", txn)
+        expired = False
+        assert len(people.found("a0", txn)) == 299
+        people.commit(txn)
+    with people.store.read() as snapshot:
+        expired = True
+        with pytest.raises(StatementInterrupted):
+            people.found("a", snapshot)
+        expired = False
+        assert len(people.found("a0", snapshot)) == 299

@@ -127,6 +127,9 @@ class Finder:
 class SearchFinder(Finder):
     """A search index, ready to make entries."""
 
+    _last: tuple[str, tuple[tuple[str, int], ...]] = ("", ())
+    """A text and its terms. A document that is changed is read twice, before and after, mostly with the same text."""
+
     @property
     def spec(self) -> SearchIndexSpec:
         return SearchIndexSpec(
@@ -139,10 +142,15 @@ class SearchFinder(Finder):
 
     def entry(self, document: Any, number: int) -> SearchEntry | None:
         text = self.field.find(document)
-        terms = count_terms(text) if isinstance(text, str) else None
+        terms = self._terms(text) if isinstance(text, str) else ()
         if not terms:
             return None
-        return SearchEntry(number, document.creation_time, tuple(terms.items()), self.filter_keys(document))
+        return SearchEntry(number, document.creation_time, terms, self.filter_keys(document))
+
+    def _terms(self, text: str) -> tuple[tuple[str, int], ...]:
+        if text != self._last[0]:
+            self._last = text, tuple(count_terms(text).items())
+        return self._last[1]
 
 
 class VectorFinder(Finder):

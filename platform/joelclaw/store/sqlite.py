@@ -179,13 +179,11 @@ class _View(ABC):
         up_to: Rank | None = None,
         limit: int,
     ) -> list[Match]:
-        tables = self._finder(index.number)
-        assert isinstance(tables, SearchTables), f"{index.name} is no search index"
+        tables = self._search_tables(index)
         return tables.search(self.driver, question, conditions, after, up_to, limit)
 
     def count_matches(self, index: IndexLayout, question: Question, conditions: Conditions) -> int:
-        tables = self._finder(index.number)
-        assert isinstance(tables, SearchTables), f"{index.name} is no search index"
+        tables = self._search_tables(index)
         return tables.count(self.driver, question, conditions)
 
     def nearest(
@@ -217,6 +215,11 @@ class _View(ABC):
             return self._store.statements[table.by_id.number][1]
         except KeyError:
             return self._learn(table.by_id.number)[1]
+
+    def _search_tables(self, index: IndexLayout) -> SearchTables:
+        found = self._finder(index.number)
+        assert isinstance(found, SearchTables), f"{index.name} is no search index"
+        return found
 
     def _finder(self, number: int) -> SearchTables | VectorTable:
         found = self._store.finders.get(number)
@@ -253,6 +256,9 @@ class SqliteTransaction(_View):
         self._creation_time = creation_time
         self._keys: list[IndexKey] = []
         self._calls = 0
+        self._terms_wait = False
+        """FTS5 holds terms in memory."""
+
         self._marks: list[tuple[int, int]] = []
         """For each open savepoint, how many keys and calls there were before it."""
 
@@ -332,6 +338,7 @@ class SqliteTransaction(_View):
 
     def _exchange_entries(self, old: Sequence[_Entry], new: Sequence[_Entry], row: int) -> None:
         """Write what changed in search and vector indexes, and tell of it."""
+        self._terms_wait = True
         for entry in old:
             if entry not in new:
                 finder: Any = self._finder(entry.index)  # An entry's number says what kind it is for.
@@ -342,6 +349,14 @@ class SqliteTransaction(_View):
                 finder = self._finder(entry.index)
                 finder.add(self.driver, row, entry)
                 self._keys += told_keys(entry)
+
+    def _search_tables(self, index: IndexLayout) -> SearchTables:
+        if self._terms_wait:
+            # FTS5 would write them when it is first read, and an interrupted write undoes the transaction.
+            self.driver.change("SAVEPOINT terms")
+            self.driver.change("RELEASE terms")
+            self._terms_wait = False
+        return super()._search_tables(index)
 
     # -- savepoints
 

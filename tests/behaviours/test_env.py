@@ -57,7 +57,11 @@ def app(deployment: Callable[..., Deployment]) -> Deployment:
     return deployment(FILES)
 
 
-def update(app: Deployment, *, replace: bool = False, **values: str | None) -> Any:
+def update(app: Deployment, /, **values: str | None) -> Any:
+    return change(app, values)
+
+
+def change(app: Deployment, values: dict[str, str | None], *, replace: bool = False) -> Any:
     changes = [{"name": name, "value": value} for name, value in values.items()]
     return app.mutate(UPDATE, changes=changes, replace=replace)
 
@@ -75,7 +79,7 @@ def test_what_is_set_stands_before_what_is_declared(app: Deployment) -> None:
 def test_what_no_change_names_is_removed_when_all_are_replaced(app: Deployment) -> None:
     """`replace` leaves exactly the variables that it names."""
     update(app, A="1", B="2")
-    assert update(app, replace=True, B="3", C="4") is None
+    assert change(app, {"B": "3", "C": "4"}, replace=True) is None
     assert [(variable["name"], variable["value"]) for variable in app.query("_system/env:list")] == [
         ("B", "3"),
         ("C", "4"),
@@ -97,7 +101,7 @@ def test_a_variable_that_is_read_often_counts_once(app: Deployment) -> None:
 def test_lim_12_the_platforms_own_are_refused(app: Deployment, name: str) -> None:
     """LIM-12: built-in names can be neither set nor removed, and nothing else of the changes is made."""
     for value in ("https://example.com", None):
-        refusal = update(app, A="1", **{name: value})
+        refusal = change(app, {"A": "1", name: value})
         assert refusal["code"] == "EnvVarNameForbidden"
     assert app.query("_system/env:list") == []
 
@@ -118,7 +122,7 @@ def test_lim_12_there_are_only_so_many(deployment: Callable[..., Deployment]) ->
     assert "limits.env_variables" in refusal["message"]
     assert app.query("f:get", name="A") == "1"
     assert update(app, A=None, C="4") is None
-    assert update(app, replace=True, D="5", E="6") is None
+    assert change(app, {"D": "5", "E": "6"}, replace=True) is None
 
 
 def test_lim_12_a_value_has_a_size(deployment: Callable[..., Deployment]) -> None:
@@ -133,8 +137,8 @@ def test_lim_12_a_value_has_a_size(deployment: Callable[..., Deployment]) -> Non
 @pytest.mark.parametrize("name", ["", "1A", "A-B", "A B", "\u00c4", "A" * 257, "A\n"])
 def test_what_is_no_name_is_refused(app: Deployment, name: str) -> None:
     """A name is letters, digits and '_', and no longer than 256 characters."""
-    assert update(app, **{name: "1"})["code"] == "InvalidEnvVarName"
-    assert update(app, **{"A" * 256: "1"}) is None
+    assert change(app, {name: "1"})["code"] == "InvalidEnvVarName"
+    assert change(app, {"A" * 256: "1"}) is None
 
 
 # -- a whole engine

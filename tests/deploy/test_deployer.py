@@ -658,3 +658,30 @@ def _command(pid: str) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         return b""
+
+
+def test_the_platforms_own_variables_cannot_be_declared(play: Callable[[Scene], None], root: Path) -> None:
+    """`[env]` with a built-in name is refused with its line, and what served, serves."""
+
+    async def scene(shop: Workshop) -> None:
+        declared = (root / "joelclaw.toml").read_text()
+        lines = declared.count("\n") + 2
+        refused = await shop.saved_and_refused(
+            "joelclaw.toml", f'{declared}[env]\nCONVEX_SITE_URL = "https://example.com"\n'
+        )
+        assert refused.startswith(f"joelclaw.toml:{lines}: env.CONVEX_SITE_URL is the platform's own")
+        await shop.mutate("notes:add", text="served")
+        await shop.saved_and_live("joelclaw.toml", declared + "# Without.\n")
+
+    play(scene)
+
+
+def test_where_runs_are_logged_waits_for_a_start(play: Callable[[Scene], None], root: Path) -> None:
+    """Settings of the log take effect at the next start, which is said."""
+
+    async def scene(shop: Workshop) -> None:
+        declared = (root / "joelclaw.toml").read_text()
+        shop.save("joelclaw.toml", f"{declared}[logs]\nkeep_days = 1\n")
+        assert await shop.said() == "restart: [logs]"
+
+    play(scene)

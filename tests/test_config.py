@@ -207,8 +207,10 @@ class TestEnvironment:
         ),
         (
             "[server]\ntrusted_proxies = ['127.0.0.1', 'nginx']",
-            "joelclaw.toml:2: server.trusted_proxies names 'nginx', which is neither an address nor a network; "
-            'write it like "127.0.0.1" or "10.0.0.0/8"',
+            (
+                "joelclaw.toml:2: server.trusted_proxies names 'nginx', which is neither an address nor a network; "
+                'write it like "127.0.0.1" or "10.0.0.0/8"'
+            ),
         ),
         (
             "[auth]\nproviders = ['github']",

@@ -21,7 +21,7 @@ from joelclaw.functions.calls import Outcome, Range
 from joelclaw.http.api import Api
 from joelclaw.http.app import App
 from joelclaw.http.requests import Cors
-from joelclaw.server import ApiServer, listen, uvicorn_config
+from joelclaw.server import ApiServer, listen, listen_for_site, uvicorn_config
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.wording import Wording
 from tests.sync.client import SESSION_ID
@@ -95,9 +95,19 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         (tmp_path / "joelclaw.toml").write_text(f"[server]\napi_port = {port}\n")
         with pytest.raises(CommandFailed) as caught:
             listen(load_config(tmp_path, {}))
+        with pytest.raises(CommandFailed) as caught_for_site:
+            listen_for_site(load_config(write(tmp_path, f"[server]\nsite_port = {port}\n"), {}))
     sentence = str(caught.value)
     assert sentence.startswith(f"joelclaw.toml:2: port {port} of 127.0.0.1 is in use; ")
     assert "\n" not in sentence
+    assert str(caught_for_site.value) == (
+        f"joelclaw.toml:2: port {port} of 127.0.0.1 is in use; stop what uses it, or choose another server.site_port"
+    )
+
+
+def write(root: Path, declaration: str) -> Path:
+    (root / "joelclaw.toml").write_text(declaration)
+    return root
 
 
 def test_pitfall_30_large_frames_pass(tmp_path: Path) -> None:

@@ -478,6 +478,8 @@ def configure_logging(*, development: bool) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # A body that is cut off, because what makes it has failed, is told with the reason by whoever cuts it.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in str(record.msg))
 
 
 def _for_programs() -> list[structlog.typing.Processor]:

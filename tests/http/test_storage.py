@@ -23,6 +23,7 @@ from joelclaw.config import load_config
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.files.disk import READ_BYTES, WRITE_BYTES, DiskFiles
 from joelclaw.http.api import Api
+from joelclaw.http.app import App as HttpApp
 from joelclaw.http.requests import Cors
 from joelclaw.http.storage import StorageRoutes
 from joelclaw.scheduler.sweeping import SPARED_MS, FileSweeper
@@ -159,7 +160,7 @@ class World:
         (root / "joelclaw.toml").write_text("[server]\napi_port = 0\n")
         self.listener = listen(load_config(root, {}))
         self.port: int = self.listener.getsockname()[1]
-        self.server = ApiServer(uvicorn_config(api), sockets)
+        self.server = ApiServer(uvicorn_config(HttpApp(api)), sockets)
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}")
 
     async def upload(self, data: bytes | AsyncIterator[bytes], **headers: str) -> httpx.Response:

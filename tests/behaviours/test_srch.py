@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from joelclaw.engine.read_index import ReadIndex
+from joelclaw.limits import Limits
 from tests.behaviours.lab import FUNCTIONS, Lab
 from tests.functions.deployment import Deployment
 
@@ -367,3 +368,17 @@ def test_a_question_is_never_an_expression(lab: Lab) -> None:
         "{",
     ):
         assert find(lab, question) == ([] if question == "{" else ["near and or not"]), question
+
+
+def test_limits_are_declared(deployment: Callable[..., Deployment]) -> None:
+    """SRCH-13, SRCH-16: `[limits]` says how many terms, filters and documents a search may have."""
+    limits = Limits(search_terms=2, search_filters=1, search_results=3)
+    lab = Lab(deployment({"schema.py": SCHEMA, "lab.py": FUNCTIONS, "pages.py": PAGES}, limits=limits))
+    add(lab, "one", "two", "three", "one two", topic="a")
+    assert find(lab, "one two three", 'topic="a"') == ["one two", "two", "one"]
+    message = lab.refuse('ctx.db.search(Note.search_text, "one", topic="a", author="ann")', "read")
+    assert "too many filter conditions. Max: 1 Actual: 2" in message
+    assert "(fetched 3)" in lab.refuse('ctx.db.search(Note.search_text, "one t").collect()', "read")
+    found = pages(lab, "one t", 10)
+    assert [len(page["page"]) for page in found] == [3, 1]
+    assert found[0]["pageStatus"] == "SplitRequired"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from joelclaw.engine.read_index import ReadIndex
+from joelclaw.limits import Limits
 from tests.behaviours.lab import FUNCTIONS, Lab
 from tests.functions.deployment import CallError, Deployment, value_of
 
@@ -105,7 +106,7 @@ def test_vec_02_limit(docs: Lab) -> None:
             add(docs, name, embedding)
     assert len(nearest(docs, "[1.0, 0.0]")) == 10
     assert len(nearest(docs, "[1.0, 0.0], limit=256")) == 12
-    for limit in ("0", "257", "1.5", "True", "None"):
+    for limit in ("0", "257", "1.5", "True"):
         message = docs.refuse(f"ctx.db.vector_search(Doc.by_embedding, [1.0, 0.0], limit={limit})", "read")
         assert "`limit` must be a whole number from 1 to 256" in message
 
@@ -230,3 +231,14 @@ def test_commits_do_not_carry_vectors(docs: Lab) -> None:
     add(docs, "one more", [0.123, 0.456], topic="a")
     assert docs.deployment.last_commit is not None
     assert max(len(key.key) for key in docs.deployment.last_commit.keys) < 50
+
+
+def test_limits_are_declared(deployment: Callable[..., Deployment]) -> None:
+    """VEC-2, VEC-3: `[limits]` says how many hits and filters a vector search may have, in an action, too."""
+    limits = Limits(vector_results=2, vector_filters=1)
+    lab = Lab(deployment({"schema.py": SCHEMA, "lab.py": FUNCTIONS, "actions.py": ACTIONS}, limits=limits))
+    said = "`limit` must be a whole number from 1 to 2, not 3"
+    assert said in lab.refuse("ctx.db.vector_search(Doc.by_embedding, [1.0, 0.0], limit=3)", "read")
+    assert lab.read("return len(ctx.db.vector_search(Doc.by_embedding, [1.0, 0.0]))") == 0
+    with pytest.raises(CallError, match="Max: 1 Actual: 2"):
+        act(lab, 'await ctx.vector_search(Doc.by_embedding, [1.0, 0.0], topic=any_of("a", "b"), limit=1)')

@@ -177,7 +177,7 @@ class _Action:
         index: VectorIndex[D],
         vector: Sequence[float],
         either: AnyOf | None,
-        limit: int,
+        limit: int | None,
         equal: Mapping[str, object],
     ) -> list[Hit[D]]:
         """What a vector search finds. It is checked here, and asked of a process that has a database."""

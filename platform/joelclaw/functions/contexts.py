@@ -19,7 +19,7 @@ from joelclaw.functions.environment import Environment
 from joelclaw.functions.run import SEED_BYTES, Run
 from joelclaw.functions.scheduling import AsyncScheduler, Scheduler
 from joelclaw.functions.storage import AsyncStorage, Storage, WritableStorage
-from joelclaw.functions.vectors import DEFAULT_LIMIT, Hit
+from joelclaw.functions.vectors import Hit
 from joelclaw.schema.search import AnyOf, VectorIndex
 from joelclaw.schema.tables import Table
 from joelclaw.values.durations import parse_duration
@@ -191,7 +191,7 @@ class ActionHost(Protocol):
         index: VectorIndex[D],
         vector: Sequence[float],
         either: AnyOf | None,
-        limit: int,
+        limit: int | None,
         equal: Mapping[str, object],
     ) -> list[Hit[D]]:
         """What a vector search finds."""
@@ -241,7 +241,7 @@ class ActionCtx:
         either: AnyOf | None = None,
         /,
         *,
-        limit: int = DEFAULT_LIMIT,
+        limit: int | None = None,
         **equal: object,
     ) -> list[Hit[D]]:
         """

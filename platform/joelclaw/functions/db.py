@@ -19,7 +19,7 @@ from joelclaw.functions.calls import SYSTEM_PREFIX, Range
 from joelclaw.functions.rows import Rows, Scan, range_of
 from joelclaw.functions.run import Run
 from joelclaw.functions.search import search_rows
-from joelclaw.functions.vectors import DEFAULT_LIMIT, Hit, look_up, lookup_of
+from joelclaw.functions.vectors import Hit, look_up, lookup_of
 from joelclaw.schema.finding import VectorFinder
 from joelclaw.schema.hints import SYSTEM_FIELDS
 from joelclaw.schema.indexes import Index
@@ -134,11 +134,11 @@ class Reader:
         either: AnyOf | None = None,
         /,
         *,
-        limit: int = DEFAULT_LIMIT,
+        limit: int | None = None,
         **equal: object,
     ) -> list[Hit[D]]:
         """
-        The documents whose vectors are nearest, nearest first: their ids, with the cosine of the angle as `score`.
+        The documents whose vectors are nearest, nearest first: their ids, with the cosine of the angle as `score`. Ten by default.
 
         Filter fields of the index may be given a value each, or `any_of` several; the third
         argument is `any_of` over different fields.

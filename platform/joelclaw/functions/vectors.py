@@ -47,7 +47,7 @@ def lookup_of(
     finder: VectorFinder,
     vector: Sequence[float],
     either: AnyOf | None,
-    limit: int,
+    limit: int | None,
     equal: Mapping[str, object],
     limits: Limits,
 ) -> Lookup:
@@ -66,6 +66,8 @@ def lookup_of(
     problem = finder.problem(numbers)
     if problem is not None:
         raise Misuse(f"{finder.subject}: {problem}")
+    if limit is None:
+        limit = min(DEFAULT_LIMIT, limits.vector_results)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= limits.vector_results:
         raise Misuse(f"`limit` must be a whole number from 1 to {limits.vector_results}, not {limit!r:.40}")
     if either is not None and not isinstance(either, AnyOf):

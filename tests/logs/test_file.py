@@ -57,15 +57,15 @@ def test_newest_and_after_are_in_order(file: LogFile) -> None:
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Filter(function="notes:add"), [1]),
-        (Filter(function="notes"), [1, 2]),
-        (Filter(function="ops/"), [4]),
-        (Filter(function="note"), []),
+        (Filter(functions=["notes:add"]), [1]),
+        (Filter(functions=["notes"]), [1, 2]),
+        (Filter(functions=["ops/"]), [4]),
+        (Filter(functions=["note"]), []),
         (Filter(level=LEVELS.index("WARN")), [2, 3]),
         (Filter(level=LEVELS.index("ERROR")), [3]),
         (Filter(since_id=2), [3, 4]),
         (Filter(request_id="r3"), [3]),
-        (Filter(request_id="r3", function="notes"), []),
+        (Filter(request_id="r3", functions=["notes"]), []),
     ],
 )
 def test_filters(file: LogFile, wanted: Filter, found: list[int]) -> None:
@@ -84,7 +84,7 @@ def test_filters(file: LogFile, wanted: Filter, found: list[int]) -> None:
 def test_a_rare_function_is_found_among_many(file: LogFile) -> None:
     """A filter looks on until it has as many as were asked for, however long ago they ran."""
     file.append(entry(id, "rare:f" if id in (3, 5) else "common:f") for id in range(1, 3_001))
-    assert ids(file, Filter(function="rare:f"), limit=2) == [3, 5]
+    assert ids(file, Filter(functions=["rare:f"]), limit=2) == [3, 5]
 
 
 def test_old_runs_are_dropped(file: LogFile) -> None:

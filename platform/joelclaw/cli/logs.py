@@ -56,7 +56,7 @@ def logs(
     Without --follow and --url the file is read, whether or not a server runs.
     """
     wanted = Filter(
-        function=spellings(function)[-1] if function else None,
+        functions=spellings(function) if function else (),
         level=LEVELS.index(level) if level else 0,
         since_id=_since(since),
         request_id=request,
@@ -114,7 +114,7 @@ def _batch(client: Client, cursor: float) -> Batch:
 def _admits(wanted: Filter, entry: Told) -> bool:
     return (
         entry.timestamp * 1_000_000 > wanted.since_id
-        and (wanted.function is None or names(wanted.function, entry.identifier))
+        and names(wanted.functions, entry.identifier)
         and (wanted.request_id is None or entry.request_id == wanted.request_id)
         and _level(entry) >= wanted.level
     )

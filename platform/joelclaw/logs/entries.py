@@ -80,8 +80,8 @@ def level_of(line: str) -> int:
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries are wanted; all that is given has to hold."""
 
-    function: str | None = None
-    """A path, or the beginning of one up to a ':' or '/': `comments`, `ops/`."""
+    functions: Sequence[str] = ()
+    """One of these: a path, or the beginning of one up to a ':' or '/', like `comments` or `ops/`. None: all."""
 
     level: int = 0
     since_id: int = 0
@@ -90,8 +90,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
-def names(wanted: str, function: str) -> bool:
-    """Is it this function, or one of this module or folder?"""
-    return function == wanted or (
-        function.startswith(wanted) and (wanted[-1:] in ("/", ":") or function[len(wanted) :][:1] in ("/", ":"))
+def names(wanted: Sequence[str], function: str) -> bool:
+    """Is it one of these functions, or in one of these modules or folders?"""
+    return not wanted or any(
+        function == one
+        or (function.startswith(one) and (one[-1:] in ("/", ":") or function[len(one) :][:1] in ("/", ":")))
+        for one in wanted
     )

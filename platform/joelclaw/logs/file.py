@@ -141,7 +141,7 @@ class LogFile:
         )
         if not rows:
             return [], 0
-        found = [_entry(row) for row in rows if wanted.function is None or names(wanted.function, row[2].decode())]
+        found = [_entry(row) for row in rows if names(wanted.functions, row[2].decode())]
         return found, rows[-1][0] if len(rows) == SCAN_RUNS else 0
 
     def _used_bytes(self, driver: Driver) -> int:

@@ -237,6 +237,13 @@ def test_only_documents_expire(tmp_path: Path) -> None:
     assert problem == "schema.py:3: Point: has expires_at, and only documents of tables expire; leave it out"
 
 
+def test_a_misspelt_option_is_told(tmp_path: Path) -> None:
+    """Type checkers do not see options of a class; a load does."""
+    [problem] = told(tmp_path, 'class Typing(Table, expire_at="until"):\n    __table__ = "typing"\n    until: float\n')
+
+    assert problem == "schema.py:3: Typing: has no option 'expire_at'; write expires_at"
+
+
 def test_what_a_table_derives_from_can_say_it(tmp_path: Path) -> None:
     """A base without a name in the database hands `expires_at` on, like indexes."""
     schema = """

@@ -94,7 +94,8 @@ class DeclaredMeta(StructMeta):
         naming = naming_of(namespace.get("__module__", ""))
         declared.expires_at = options.pop(_EXPIRES_AT, None)
         for option in options.keys() - _OPTIONS:
-            declared.report(None, f"has no option {option!r}", "name one field on the wire with field(name=...)")
+            meant = "write expires_at" if "expire" in option else "name one field on the wire with field(name=...)"
+            declared.report(None, f"has no option {option!r}", meant)
         wanted = {key: value for key, value in options.items() if key in _OPTIONS}
         config = {"kw_only": True, "forbid_unknown_fields": True, "rename": naming, **wanted}
         try:

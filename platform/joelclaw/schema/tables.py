@@ -54,8 +54,6 @@ class Table(Struct, metaclass=DeclaredMeta):
 
     if TYPE_CHECKING:
 
-        def __init_subclass__(cls, *, expires_at: str | None = None, **options: Any) -> None: ...
-
         @property
         def id(self) -> Id[Self]:
             """The document's id; there is none before it was inserted."""

@@ -6,6 +6,8 @@ the loop keeps. So a signal ticks while actions run, and each tick looks where t
 is. In the selector, the loop is waiting: all is well. Elsewhere, the loop is asked for a sign of
 life; until that comes, the loop is held by whatever code is there.
 
+Time in which the machine had no processor for us is nobody's fault and does not count.
+
 Held for longer than `told_s`, it is told once, when the loop turns again: who held it, where, and
 for how long. Held for longer than `limit_s`, whatever code is running gets a `LoopBlocked`, and at
 every later tick another one, until the loop turns.
@@ -42,6 +44,21 @@ class Held(NamedTuple):
     seconds: float
 
 
+class GivenTime:
+    """The time that the machine gave to this thread: the clock's, less what was spent waiting for a processor."""
+
+    def __init__(self, schedstat: str = "/proc/thread-self/schedstat") -> None:
+        """`schedstat` is where Linux keeps it, in nanoseconds; elsewhere, it is the clock's time."""
+        try:
+            self._file = os.open(schedstat, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._file = -1
+
+    def now_s(self) -> float:
+        waited_ns = int(os.pread(self._file, 100, 0).split()[1]) if self._file >= 0 else 0
+        return time.monotonic() - waited_ns / 1e9
+
+
 class LoopWatch:
     """Watches the event loop of the main thread."""
 
@@ -60,6 +77,7 @@ class LoopWatch:
         self._limit_s = limit_s
         self._told_s = told_s
         self._root = root
+        self._time = GivenTime()
         self._tick_s = min(TICK_S, limit_s / TICKS_PER_LIMIT, told_s / TICKS_PER_TOLD)
         self._turns = True
         self._held_since = 0.0
@@ -69,7 +87,7 @@ class LoopWatch:
 
     def start(self) -> None:
         self._turns = True
-        self._ticked_at = time.monotonic()
+        self._ticked_at = self._time.now_s()
         signal.setitimer(signal.ITIMER_REAL, self._tick_s, self._tick_s)
 
     def stop(self) -> None:
@@ -79,14 +97,14 @@ class LoopWatch:
         """A call ends, or the loop turns: whoever held it until now is told."""
         holder, self._holder = self._holder, None
         if holder is not None:
-            self.tell(Held(*holder, time.monotonic() - self._held_since))
+            self.tell(Held(*holder, self._time.now_s() - self._held_since))
 
     def _sign_of_life(self) -> None:
         self._turns = True
         self.settle()
 
     def _tick(self, _signal: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
+        now = self._time.now_s()
         before, self._ticked_at = self._ticked_at, now
         if frame is None or frame.f_globals.get("__name__") == "selectors":
             self._turns = True

@@ -138,10 +138,10 @@ class Reader:
         **equal: object,
     ) -> list[Hit[D]]:
         """
-        The documents whose vectors are nearest, nearest first: their ids, with the cosine of the angle as `score`. Ten by default.
+        The documents whose vectors are nearest, nearest first: their ids, with the cosine of the angle as `score`.
 
-        Filter fields of the index may be given a value each, or `any_of` several; the third
-        argument is `any_of` over different fields.
+        They are ten, unless `limit` is given. Filter fields of the index may be given a value each, or
+        `any_of` several; the third argument is `any_of` over different fields.
         """
         table, finder = self.run.app.open_finder(index, VectorFinder)
         lookup = lookup_of(finder, vector, either, limit, equal, self.run.limits)

@@ -79,10 +79,10 @@ class Jobs:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._system = SystemCalls(engine)
-        actions_at_once = max(1, min(ACTIONS_AT_ONCE, engine.limits.actions // 2))
         self._lines = [
-            Line("mutations", MUTATIONS_AT_ONCE, self._run),
-            Line("actions", actions_at_once, self._run),
+            Line("mutations", lambda: MUTATIONS_AT_ONCE, self._run),
+            # Asked for each time: a deploy may bring another limit.
+            Line("actions", lambda: max(1, min(ACTIONS_AT_ONCE, engine.limits.actions // 2)), self._run),
         ]
 
     async def run(self) -> None:
@@ -184,7 +184,7 @@ class Jobs:
 class Line:
     """The jobs of one kind that are due, and those of them that run."""
 
-    def __init__(self, name: str, at_once: int, run: Callable[[Due], Coroutine[Any, Any, bool]]) -> None:
+    def __init__(self, name: str, at_once: Callable[[], int], run: Callable[[Due], Coroutine[Any, Any, bool]]) -> None:
         self._name = name
         self._at_once = at_once
         self._run = run
@@ -196,7 +196,7 @@ class Line:
     async def follow(self, system: SystemCalls) -> None:
         """Run what is due until cancelled. What runs then is the owner's to `close`."""
         # As many again as can run: when those are over there are others, before the next list has come.
-        watch = system.watch(DUE, line=self._name, limit=2 * self._at_once)
+        watch = system.watch(DUE, line=self._name, limit=2 * self._at_once())
         try:
             while True:
                 self._due = msgspec.convert(await watch.changed(), list[Due])
@@ -207,8 +207,9 @@ class Line:
             watch.close()
 
     def _start(self) -> None:
+        at_once = self._at_once()
         for job in self._due:
-            if len(self._running) >= self._at_once:
+            if len(self._running) >= at_once:
                 return
             if job not in self._running and job not in self._over:
                 task = self._running[job] = asyncio.create_task(self._run(job))

@@ -86,6 +86,15 @@ def test_what_no_change_names_is_removed_when_all_are_replaced(app: Deployment) 
     ]
 
 
+def test_the_official_command_line_finds_what_it_asks_for(app: Deployment) -> None:
+    """`env list` and `env get` ask system queries of their own names, and read these fields."""
+    update(app, A="1")
+    [listed] = app.query("_system/cli/queryEnvironmentVariables:default")
+    assert listed.keys() == {"_id", "_creationTime", "name", "value"}
+    assert app.query("_system/cli/queryEnvironmentVariables:get", name="A") == {"name": "A", "value": "1"}
+    assert app.query("_system/cli/queryEnvironmentVariables:get", name="B") is None
+
+
 def test_values_do_not_show_by_accident(app: Deployment) -> None:
     """Printing the environment prints no value."""
     update(app, SECRET="hunter2")

@@ -43,7 +43,19 @@ __all__ = ["SYSTEM_MODULES", "LoadedApp", "load_app"]
 SYSTEM_DOCUMENT_BYTES: Final = 16 * MIB
 """How large the platform's own documents may be: a job has the arguments of a call in it."""
 
-SYSTEM_MODULES: Final = ("admin_keys", "crons", "env", "expiry", "files", "jobs", "rules", "search", "tables", "users")
+SYSTEM_MODULES: Final = (
+    "admin_keys",
+    "cli.query_environment_variables",
+    "crons",
+    "env",
+    "expiry",
+    "files",
+    "jobs",
+    "rules",
+    "search",
+    "tables",
+    "users",
+)
 """Modules of `joelclaw.system`. By name: they are written with what is below them, and this is, too."""
 
 

@@ -13,7 +13,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_a_project_is_made(joelclaw: Run, project: Path) -> None:
-    """The folder holds a declaration that is accepted, tables, functions, and what git should ignore."""
+    """The folder holds a declaration that is accepted, tables, functions, a test, and what git should ignore."""
     result = joelclaw("new", "garden")
 
     assert result.code == 0
@@ -25,6 +25,7 @@ def test_a_project_is_made(joelclaw: Run, project: Path) -> None:
         "app_functions/messages.py",
         "joelclaw.toml",
         "schema.py",
+        "tests/test_messages.py",
     ]
     assert load_config(project / "garden", {}).app.name == "garden"
     assert not any("NAME" in text for text in contents(project / "garden").values())

@@ -58,6 +58,18 @@ def send(ctx: MutationCtx, room: str, author: str, body: str) -> Id[Message]:
     """Put a message into a room."""
     return ctx.db.insert(Message(room=room, author=author, body=body))
 ''',
+    "tests/test_messages.py": '''\
+"""Tests run on the real engine, each with a database of its own: pip install pytest, then pytest."""
+
+from app_functions import messages
+from joelclaw.testing import Backend
+
+
+def test_a_message_appears_in_its_room(backend: Backend) -> None:
+    lobby = backend.subscribe(messages.recent, room="lobby")
+    backend.mutation(messages.send, room="lobby", author="me", body="hello")
+    assert [message.body for message in lobby.value] == ["hello"]
+''',
     ".gitignore": """\
 __pycache__/
 .venv/
@@ -76,7 +88,10 @@ of these files. Beside it, in a second terminal:
     joelclaw run messages:recent '{"room": "lobby"}' --watch
     joelclaw run messages:send '{"room": "lobby", "author": "me", "body": "hello"}'
 
-The documents are in `data/`, in a plain SQLite database.
+The documents are in `data/`, in a plain SQLite database. Tests are in `tests/`:
+
+    pip install pytest
+    pytest
 """,
 }
 

@@ -215,6 +215,7 @@ class Backend(Caller):
 
     async def _start(self) -> None:
         self._engine = Engine(UNBOUNDED, development=True, clock=self._wall_clock, start=self._isolate)
+        self._engine.record(self._record)
         await self._engine.deploy(self._load)
         files = open_files(self._load.files_url, {})
         self._doors = Doors(self._engine, self._project.config, files)

@@ -14,14 +14,14 @@ not ended.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
 
 import structlog
 
 from joelclaw.clock import Clock
+from joelclaw.engine.runs import Caller, RunKind
 from joelclaw.functions.calls import Call, Outcome
 from joelclaw.functions.loader import LoadedApp
 from joelclaw.functions.manifest import Manifest
@@ -44,10 +44,6 @@ from joelclaw.isolate.messages import (
 from joelclaw.isolate.reader import Reader
 from joelclaw.isolate.writer import Writer
 
-Kind = Literal["query", "mutation", "action"]
-
-_KINDS: Final[dict[Role, Kind]] = {"writer": "mutation", "reader": "query", "actor": "action"}
-
 log = structlog.get_logger("joelclaw.testing")
 
 
@@ -56,9 +52,9 @@ class LogLine:
     """What a function printed or logged."""
 
     path: str
-    """Wire path of the call from outside, or of the job: `comments:add`."""
+    """Wire path of the function that was called, from outside or as a job: `comments:add`."""
 
-    kind: Kind
+    kind: RunKind
     level: str
     """DEBUG, INFO, LOG (printed), WARN or ERROR."""
 
@@ -81,11 +77,39 @@ class Record:
 
         self.action_ended = asyncio.Event()
 
-    def ran(self, kind: Kind, call: Call, outcome: Outcome) -> None:
-        self.runs[call.path, call.args] += 1
-        for line in outcome.log_lines:
+        self.quiet_queries = False
+
+    # -- as the engine tells of runs
+
+    def ran(self, kind: RunKind, path: str, _request_id: str, _caller: Caller, outcome: Outcome, /) -> None:
+        self.log(kind, path, outcome.log_lines)
+
+    def begin(self, kind: RunKind, path: str, _request_id: str, _caller: Caller, /) -> "OngoingLog":
+        return OngoingLog(self, kind, path)
+
+    def log(self, kind: RunKind, path: str, lines: Sequence[str]) -> None:
+        for line in lines:
             level, _, text = line.removeprefix("[").partition("] ")
-            self.lines.append(LogLine(call.path, kind, level, text))
+            self.lines.append(LogLine(path, kind, level, text))
+
+
+class OngoingLog:
+    """What an action logs while it runs."""
+
+    def __init__(self, record: Record, kind: RunKind, path: str) -> None:
+        self._record = record
+        self._kind: RunKind = kind
+        self._path = path
+        self._told = 0
+
+    def logged(self, lines: Sequence[str], /) -> None:
+        self._told += len(lines)
+        self._record.log(self._kind, self._path, lines)
+
+    def answered(self, status: int, /) -> None: ...
+
+    def ended(self, outcome: Outcome, /) -> None:
+        self._record.log(self._kind, self._path, outcome.log_lines[self._told :])
 
 
 class NoTimer:
@@ -175,22 +199,20 @@ class InProcessIsolate:
             self._die()
 
     def _hear(self, message: FromIsolate) -> None:
-        kind = _KINDS[self.role]
         if isinstance(message, BatchDone):
-            self._note(kind, message.outcomes)
+            self._count(len(message.outcomes))
             self._calls = []
         elif isinstance(message, CallDone):
-            self._note(kind, [message.outcome])
+            self._count(1)
         elif isinstance(message, ActionDone):
-            call = self._record.actions.pop(message.run, None)
-            if call is not None:
-                self._record.ran(kind, call, message.outcome)
+            self._record.actions.pop(message.run, None)
             self._record.action_ended.set()
         self.on_message(message)
 
-    def _note(self, kind: Kind, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            self._record.ran(kind, self._calls.pop(0), outcome)
+    def _count(self, number: int) -> None:
+        for call in self._calls[:number]:
+            self._record.runs[call.path, call.args] += 1
+        del self._calls[:number]
 
     def _die(self) -> None:
         if self.alive:

@@ -97,11 +97,16 @@ class FileSweeper:
         watch = self._system.watch(REMOVALS)
         try:
             while True:
-                notes = await watch.changed()
-                while notes and not await self._remove(notes):
-                    await asyncio.sleep(RETRY_S)
+                if notes := await watch.changed():
+                    await self._remove_at_last(notes)
         finally:
             watch.close()
+
+    async def _remove_at_last(self, notes: list[dict[str, Any]]) -> None:
+        removed = await self._remove(notes)
+        while not removed:
+            await asyncio.sleep(RETRY_S)
+            removed = await self._remove(notes)
 
     async def _remove(self, notes: list[dict[str, Any]]) -> bool:
         """Remove these bytes, then the notes. A note of bytes that are gone already does no harm."""

@@ -62,6 +62,7 @@ Every error that we raise on purpose.
     ├── ConfigRefused         joelclaw.toml cannot be read, or says what it may not
     ├── SystemCallFailed      one of the platform's own functions failed for the platform itself
     └── CommandFailed         a command of the command line cannot do what it was asked
+        └── NoServer          nobody answers at a deployment's address
 
     AppError                  an app's own refusal, with data for its client
     Interrupted               a BaseException: the isolate stops a run; nobody may swallow it
@@ -800,6 +801,10 @@ class CommandFailed(PlatformError):
     """A command cannot do what it was asked, for a reason outside of it. The sentence says what to do."""
 
     code = "command_failed"
+
+
+class NoServer(CommandFailed):
+    """Nobody answers at a deployment's address, or whoever did went away. It may come back."""
 
 
 class Interrupted(BaseException):

@@ -14,6 +14,9 @@ from joelclaw.cli import main
 
 ADMIN_KEY = "joelclaw|0123456789abcdef"
 
+GONE = 0
+"""Instead of a status: the connection ends without an answer."""
+
 
 class Result(NamedTuple):
     code: int
@@ -50,7 +53,7 @@ class Asked(NamedTuple):
 
 
 class ScriptedServer:
-    """Answers POST requests in the order of `answers`, and keeps what was asked."""
+    """Answers requests in the order of `answers`, and keeps what was asked."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, str]] = []
@@ -58,10 +61,17 @@ class ScriptedServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer({})
+
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def _answer(self, body: dict[str, Any]) -> None:
                 server.asked.append(Asked(self.path, self.headers["Authorization"], body))
                 status, text = server.answers.pop(0)
+                if status == GONE:
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()

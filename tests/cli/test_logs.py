@@ -1,16 +1,24 @@
 """`joelclaw logs` on a file: filters, forms of output, and a file that is not there."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from joelclaw.logs.file import LogFile
-from tests.cli.conftest import Run
+from joelclaw.logs.stream import function_logs
+from tests.cli.conftest import GONE, Run, ScriptedServer
 from tests.logs.entries import entry
 
 NOW_US = int(time.time() * 1_000_000)
+
+
+def batch(id: int) -> str:
+    """A server's answer with one run."""
+    return msgspec.json.encode(function_logs([entry(id)], id)).decode()
 
 
 @pytest.fixture
@@ -102,3 +110,46 @@ def test_a_duration_needs_a_unit(joelclaw: Run, project: Path, since: str) -> No
     result = joelclaw("logs", "--since", since)
 
     assert result.code == 2
+
+
+def test_what_functions_say_does_not_command_the_terminal(joelclaw: Run, project: Path) -> None:
+    """Whatever a stranger has had logged, it cannot move the cursor, set a title or hide a line."""
+    file = LogFile(project / "data" / "joelclaw.db-logs")
+    file.append([entry(NOW_US, lines=["[LOG] a\x1b[2J\x1b]0;title\x07\tb\r\nc\rd\x9b1m"])])
+    file.close()
+    result = joelclaw("logs")
+
+    assert r"[LOG] a\x1b[2J\x1b]0;title\x07" in result.out
+    assert r"c\x0dd\x9b1m" in result.out
+    assert not {"\x1b", "\x07", "\x9b"} & set(result.out)
+
+
+def test_following_outlives_a_restart(
+    joelclaw: Run, project: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is gone is waited for, which is told once, and asked for what came after the last run."""
+    # The package's attribute of that name is the command.
+    monkeypatch.setattr(sys.modules["joelclaw.cli.logs"], "RETRY_EVERY_S", 0)
+    server.answer(200, batch(NOW_US))
+    server.answer(GONE, "")
+    server.answer(GONE, "")
+    server.answer(200, batch(NOW_US + 1))
+    server.answer(403, {"code": "BadDeployKey", "message": "the end of this test"})
+    result = joelclaw("logs", "--follow", "--json", "--url", server.url)
+
+    assert [json.loads(line)["requestId"] for line in result.out.splitlines()] == [
+        f"{NOW_US:016x}",
+        f"{NOW_US + 1:016x}",
+    ]
+    assert result.err.count("no server answers") == 1
+    assert "the end of this test" in result.err
+    asked = [asked.path.partition("cursor=")[2] for asked in server.asked]
+    assert asked == ["0", *[str(NOW_US / 1_000)] * 3, str((NOW_US + 1) / 1_000)]
+
+
+def test_following_begins_where_a_server_is(joelclaw: Run, project: Path) -> None:
+    """An address that nobody answers at is told at once: it may be the wrong one."""
+    result = joelclaw("logs", "--follow", "--url", "http://127.0.0.1:1")
+
+    assert result.code == 1
+    assert "no server answers at http://127.0.0.1:1" in result.err

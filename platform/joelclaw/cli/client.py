@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from joelclaw.errors import CommandFailed
+from joelclaw.errors import CommandFailed, NoServer
 
 RESULT_BYTES_MAX = 64 * 1024 * 1024
 CALL_TIMEOUT_S = 600.0
@@ -118,7 +118,8 @@ class Client:
         What a route for administrators answers.
 
         Raises:
-            CommandFailed: No server answers, or it refuses.
+            NoServer: No server answers.
+            CommandFailed: It refuses.
         """
         return self._accepted(*self._request("GET", f"{path}?{urlencode(parameters or {})}"))
 
@@ -180,9 +181,9 @@ class Client:
             {"type": "ModifyQuerySet", "baseVersion": 0, "newVersion": 1, "modifications": [query]},
         ]
 
-    def _unreachable(self, cause: Exception) -> CommandFailed:
+    def _unreachable(self, cause: Exception) -> NoServer:
         reason = getattr(cause, "strerror", None) or cause
-        return CommandFailed(
+        return NoServer(
             f"no server answers at {self._url.geturl()} ({reason}); start it with `joelclaw dev`, or name it with --url"
         )
 

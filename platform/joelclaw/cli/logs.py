@@ -15,8 +15,8 @@ from rich.text import Text
 from joelclaw.cli.client import Client
 from joelclaw.cli.project import client_of, declaration_without_secrets, project_option, url_option
 from joelclaw.cli.run import spellings
-from joelclaw.cli.terminal import answer, out, tell
-from joelclaw.errors import BadDuration
+from joelclaw.cli.terminal import answer, out, tell, visible
+from joelclaw.errors import BadDuration, NoServer
 from joelclaw.logs.entries import LEVELS, Filter, names
 from joelclaw.logs.stream import Batch, Completion, Progress, id_of, told
 from joelclaw.values.durations import parse_duration
@@ -25,6 +25,9 @@ STREAM = "/api/stream_function_logs"
 ERROR: Final = LEVELS.index("ERROR")
 COLOURS: Final = ("dim", "", "", "yellow", "red")
 """Of each level."""
+
+RETRY_EVERY_S: Final = 0.5
+"""Who follows a server that is gone asks again so often."""
 
 Told: TypeAlias = Progress | Completion
 
@@ -98,13 +101,26 @@ def _kept(path: Path, limit: int, wanted: Filter) -> Iterator[Told]:
 
 
 def _streamed(client: Client, wanted: Filter, limit: int, *, follow: bool) -> Iterator[Told]:
-    """What a server has logged last, and with `follow` what it logs, for ever."""
+    """What a server has logged last, and with `follow` what it logs, for ever and through its restarts."""
     batch = _batch(client, 0)
     past = [entry for entry in batch.entries if _admits(wanted, entry)]
     yield from past[-limit:] if limit else []
     while follow:
-        batch = _batch(client, batch.new_cursor)
+        batch = _next_batch(client, batch.new_cursor)
         yield from (entry for entry in batch.entries if _admits(wanted, entry))
+
+
+def _next_batch(client: Client, cursor: float) -> Batch:
+    """What comes after a cursor. A server that is gone is waited for: entries of its next life are later ones."""
+    told = False
+    while True:
+        try:
+            return _batch(client, cursor)
+        except NoServer as error:
+            if not told:
+                tell(f"{error}. Waiting for it; Ctrl-C ends this.")
+            told = True
+            time.sleep(RETRY_EVERY_S)
 
 
 def _batch(client: Client, cursor: float) -> Batch:
@@ -147,4 +163,4 @@ def _print(entry: Told, as_json: bool) -> None:
 def _say(at_ms: float, entry: Told, text: str, level: int) -> None:
     at = datetime.fromtimestamp(at_ms / 1_000).astimezone().isoformat(" ", "milliseconds")[:23]
     head = (f"{at} ", "dim"), (f"{entry.udf_type} ", "cyan"), (f"{entry.identifier} ", "bold")
-    out.print(Text.assemble(*head, (text, COLOURS[level])), soft_wrap=True)
+    out.print(Text.assemble(*head, (visible(text), COLOURS[level])), soft_wrap=True)

@@ -9,7 +9,7 @@ import rich_click as click
 
 from joelclaw.cli.client import Answer, Client
 from joelclaw.cli.project import client_of, declaration_without_secrets, project_option, url_option
-from joelclaw.cli.terminal import answer, tell, tell_error
+from joelclaw.cli.terminal import answer, tell, tell_error, visible
 from joelclaw.errors import CommandFailed
 from joelclaw.values.names import camel
 
@@ -86,7 +86,7 @@ def _tell_outcome(outcome: Answer, as_json: bool) -> bool:
         answer(msgspec.json.encode(outcome).decode())
         return outcome.succeeded
     for line in outcome.log_lines:
-        tell(line)
+        tell(visible(line))
     if outcome.succeeded:
         answer(msgspec.json.format(bytes(outcome.value), indent=2).decode())
     else:

@@ -2,9 +2,11 @@
 What the user sees: answers on standard output, everything else on standard error.
 
 Colour and width are rich's affair: in a pipe there is neither. What others wrote (messages,
-paths, values) is never read as markup, and never wrapped: people copy it.
+paths, values) is never read as markup, and never wrapped: people copy it. What functions say may
+have come from strangers, and does not command the terminal either.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 import rich_click as click
@@ -18,6 +20,14 @@ from joelclaw.functions.manifest import Problem
 
 out = Console()
 err = Console(stderr=True, soft_wrap=True)
+
+_COMMANDING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+"""Control characters but for line breaks and tabs: with escape sequences a log line could rewrite the others."""
+
+
+def visible(text: str) -> str:
+    """The text with its control characters written out."""
+    return _COMMANDING.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def answer(text: str) -> None:
@@ -35,7 +45,7 @@ def tell_error(error: PlatformError) -> None:
     if isinstance(error, AppRefused):
         tell_problems(error.problems)
     else:
-        err.print(Text.assemble(("error: ", "bold red"), str(error)))
+        err.print(Text.assemble(("error: ", "bold red"), visible(str(error))))
 
 
 def tell_problems(problems: Sequence[Problem]) -> None:

@@ -45,7 +45,13 @@ SYSTEM_DOCUMENT_BYTES: Final = 16 * MIB
 
 SYSTEM_MODULES: Final = (
     "admin_keys",
+    "cli.convex_url",
+    "cli.modules",
     "cli.query_environment_variables",
+    "cli.query_table",
+    "cli.table_data",
+    "cli.table_size",
+    "cli.tables",
     "crons",
     "env",
     "expiry",

@@ -6,9 +6,10 @@ are the words of error messages, `v.optional(v.string())` and `{body: "hello"}`,
 who come from Convex know.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from joelclaw.errors import BadValue
 from joelclaw.schema.validators import (
@@ -32,6 +33,9 @@ from joelclaw.values.int64 import Int64
 from joelclaw.values.special import BYTES, FLOAT, INTEGER, decode_special, is_special_float
 from joelclaw.values.wire import to_json
 
+Side: TypeAlias = Literal["writes", "reads"]
+"""Of whom a validator is: whoever writes may leave out a field with a default, whoever reads finds it there."""
+
 VALUE_TEXT_LENGTH_MAX = 400
 VALUE_TEXT_DEPTH_MAX = 8
 
@@ -47,28 +51,50 @@ _NAMES: dict[type, str] = {
 _WORDS = {"number": "float64", "bigint": "int64"}
 
 
-def validator_json(validator: Validator) -> dict[str, Any]:
-    """The validator in the JSON form that the official command line and dashboard read."""
+def validator_json(validator: Validator, side: Side = "writes") -> dict[str, Any]:
+    """
+    The validator in the JSON form that the official command line and dashboard read.
+
+    What that form cannot say becomes something wider, never narrower.
+    """
     match validator:
         case LiteralType(value=value):
             return {"type": "literal", "value": to_json(value)}
         case IdType(table=table):
             return {"type": "id", "tableName": table}
         case ArrayType(element=element):
-            return {"type": "array", "value": validator_json(element)}
-        case RecordType(key=key, value=item):
-            values = {"fieldType": validator_json(item), "optional": False}
-            return {"type": "record", "keys": validator_json(key), "values": values}
+            return {"type": "array", "value": validator_json(element, side)}
+        case RecordType():
+            return _record_json(validator, side)
         case UnionType(members=members):
-            return {"type": "union", "value": [validator_json(member) for member in members]}
+            return _union_json([validator_json(member, side) for member in members])
         case ObjectType(fields=fields):
-            return {"type": "object", "value": {field.name: _field_json(field) for field in fields}}
+            return {"type": "object", "value": {field.name: _field_json(field, side) for field in fields}}
         case _:
             return {"type": _NAMES[type(validator)]}
 
 
-def _field_json(field: FieldSpec) -> dict[str, Any]:
-    return {"fieldType": validator_json(field.validator), "optional": field.optional}
+def _field_json(field: FieldSpec, side: Side) -> dict[str, Any]:
+    optional = field.optional if side == "writes" else field.absent
+    return {"fieldType": validator_json(field.validator, side), "optional": optional}
+
+
+def _record_json(record: RecordType, side: Side) -> dict[str, Any]:
+    """Keys of a record are no literals there; an object whose fields may be missing has the same values."""
+    value = validator_json(record.value, side)
+    keys = record.key.members if isinstance(record.key, UnionType) else (record.key,)
+    literals = [str(key.value) for key in keys if isinstance(key, LiteralType)]
+    if len(literals) == len(keys):
+        return {"type": "object", "value": {name: {"fieldType": value, "optional": True} for name in literals}}
+    key = {"type": "string"} if literals else validator_json(record.key, side)
+    return {"type": "record", "keys": key, "values": {"fieldType": value, "optional": False}}
+
+
+def _union_json(members: list[dict[str, Any]]) -> dict[str, Any]:
+    """Each member once: `int | float` is one number."""
+    # By their text, because in Python `True == 1.0`.
+    distinct = list({json.dumps(member): member for member in members}.values())
+    return distinct[0] if len(distinct) == 1 else {"type": "union", "value": distinct}
 
 
 def validator_text(validator: Validator) -> str:

@@ -188,6 +188,18 @@ def test_a_removed_cron_stops(crons: Crons, tmp_path: Path) -> None:
     assert crons.outcomes() == ["success"]
 
 
+def test_a_cron_that_comes_back_does_not_overlap_its_last_run(crons: Crons, tmp_path: Path) -> None:
+    """A deploy removes it in the middle of a run and another brings it back: it waits for the end of that run."""
+    crons.deploy(tmp_path, APP.replace('    @cron(every="1m")\n', ""))
+    crons.deploy(tmp_path, APP)
+    assert crons.jobs() == 1
+    assert crons.listed()[0]["running"] is True
+
+    crons.end()
+    crons.pass_time(minutes=1)
+    assert crons.outcomes() == ["success", 1, "running"]
+
+
 def test_the_list_tells_what_runs_when(crons: Crons) -> None:
     """Name, schedule, function, arguments, the next time and the last run (SCH-27)."""
     [listed] = crons.listed()

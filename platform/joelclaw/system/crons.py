@@ -154,7 +154,9 @@ def plan(ctx: MutationCtx, first: list[FirstTime]) -> None:
         elif row is not None and at is not None:
             ctx.db.patch(row, definition=_definition(spec), schedule=spec.schedule, due_at=at)
         elif at is not None:
-            ctx.db.insert(Cron(name=spec.name, schedule=spec.schedule, definition=_definition(spec), due_at=at))
+            row = Cron(name=spec.name, schedule=spec.schedule, definition=_definition(spec), due_at=at)
+            row.job = _running_job(ctx, spec.name)
+            ctx.db.insert(row)
 
 
 @mutation
@@ -271,6 +273,12 @@ def _begin(ctx: MutationCtx, spec: CronSpec, due_at: float, *, by_hand: bool) ->
     job = enqueue(ctx, path=spec.function, args=spec.args.encode(), at=now)
     ctx.db.insert(CronRun(cron=spec.name, outcome="running", due_at=due_at, by_hand=by_hand, started_at=now, job=job))
     return job
+
+
+def _running_job(ctx: QueryCtx, name: str) -> Id[ScheduledJob] | UnsetType:
+    """The job of the run that is not over: a deploy may have removed a cron in the middle of one and bring it back."""
+    newest = ctx.db.query(CronRun.by_cron, cron=name).order("desc").first()
+    return newest.job if newest is not None and newest.outcome == "running" else UNSET
 
 
 def _forget_old(ctx: MutationCtx, name: str) -> None:

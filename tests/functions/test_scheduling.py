@@ -452,7 +452,8 @@ def test_an_action_that_was_cut_off_has_failed(jobs: Jobs) -> None:
     id = jobs.call("f:actLater")
     jobs.call("_system/jobs:claim", id=id)
     assert jobs.call("_system/jobs:recover", limit=10) is False
-    assert jobs.job(id)["state"] == {"kind": "failed", "error": system_jobs.CUT_OFF}
+    error = f"{system_jobs.CUT_OFF} {system_jobs.DECLARE_RETRY}"
+    assert jobs.job(id)["state"] == {"kind": "failed", "error": error}
     assert jobs.due("actions") == []
 
 

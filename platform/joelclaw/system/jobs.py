@@ -26,6 +26,7 @@ from joelclaw.errors import LimitExceeded, Misuse
 from joelclaw.functions.calls import Call
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
+from joelclaw.functions.retries import RetrySpec
 from joelclaw.functions.running import run_mutation
 from joelclaw.limits import setting
 from joelclaw.schema.bounds import lte
@@ -52,9 +53,9 @@ FINAL_CODES: Final = frozenset({"arguments_refused", "function_not_found", "wron
 """Failures that trying again cannot mend: only a deploy could."""
 
 CUT_OFF: Final = (
-    "The server or the process that ran this action ended before the action did. "
-    "It may have done part of its work; to have it run again, declare it with @action(retry=...)."
+    "The server or the process that ran this action ended before the action did. It may have done part of its work."
 )
+DECLARE_RETRY: Final = "To have such a one run again, declare it with @action(retry=...)."
 
 FINISHED: Final[list[Callable[[MutationCtx, ScheduledJob], None]]] = []
 """Called when a job has come to its end, in the same transaction. Whoever schedules for the platform adds to it."""
@@ -87,6 +88,14 @@ class DueJob(Object):
     id: Id[ScheduledJob]
     path: str
     at: float
+
+
+class Backlog(Object):
+    """What is still to be run."""
+
+    outstanding: int
+    next_at: float | None
+    """When the first of those that wait is due, or was."""
 
 
 # -- scheduling
@@ -236,8 +245,24 @@ def recover(ctx: MutationCtx, limit: int) -> bool:
             return True
         job = ctx.db.get(entry.job)
         if job is not None:
-            _end_attempt(ctx, job, CUT_OFF, "cut_off")
+            error = CUT_OFF if _retry_of(ctx, job) is not None else f"{CUT_OFF} {DECLARE_RETRY}"
+            _end_attempt(ctx, job, error, "cut_off")
     return len(cut_off) == limit
+
+
+# -- watching over them
+
+
+@query
+def backlog(ctx: QueryCtx) -> Backlog:
+    """How many jobs have not ended, and since when the one that is most overdue could have begun."""
+    count = ctx.db.query(JobCount).first()
+    first = [
+        entry.at
+        for line in ("mutations", "actions")
+        if (entry := ctx.db.query(QueueEntry.by_line, line=line).first()) is not None
+    ]
+    return Backlog(outstanding=0 if count is None else count.outstanding, next_at=min(first, default=None))
 
 
 # -- forgetting
@@ -306,8 +331,7 @@ def _finish(ctx: MutationCtx, job: ScheduledJob, state: JobState) -> None:
 
 def _end_attempt(ctx: MutationCtx, job: ScheduledJob, error: str | None, code: str) -> None:
     state = JobState(kind="success") if error is None else JobState(kind="failed", error=error)
-    function = ctx.db.run.app.functions.get(job.name)
-    retry = None if function is None else function.spec.retry
+    retry = _retry_of(ctx, job)
     if retry is not None:
         _note_attempt(ctx, job, error)
         attempts = [] if job.attempts is UNSET else job.attempts
@@ -317,6 +341,11 @@ def _end_attempt(ctx: MutationCtx, job: ScheduledJob, error: str | None, code: s
             _move(ctx, job.id, "actions", at)
             return
     _finish(ctx, job, state)
+
+
+def _retry_of(ctx: QueryCtx, job: ScheduledJob) -> RetrySpec | None:
+    function = ctx.db.run.app.functions.get(job.name)
+    return None if function is None else function.spec.retry
 
 
 def _note_attempt(ctx: MutationCtx, job: ScheduledJob, error: str | None) -> None:

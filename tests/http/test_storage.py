@@ -94,8 +94,10 @@ FILES = {
                 yield b"%7d\\n" % number
 
         @action(allow=anyone)
-        async def store(ctx: ActionCtx, text: str, sha256: str | None = None) -> Id[StoredFile]:
-            return await ctx.storage.store(text.encode(), content_type="text/plain", sha256=sha256)
+        async def store(
+            ctx: ActionCtx, text: str, sha256: str | None = None, kind: str = "text/plain"
+        ) -> Id[StoredFile]:
+            return await ctx.storage.store(text.encode(), content_type=kind, sha256=sha256)
 
         @action(allow=anyone)
         async def store_pieces(ctx: ActionCtx, count: int) -> Id[StoredFile]:
@@ -417,7 +419,10 @@ RANGES = [
     ("bytes=-5000", 206, 0, 1000),
     ("bytes=999-5000", 206, 999, 1000),
     ("bytes=0-0", 206, 0, 1),
+    ("bytes=0-" + "9" * 5_000, 206, 0, 1000),
+    ("bytes=-" + "9" * 5_000, 206, 0, 1000),
     ("bytes=1000-", 416, 0, 0),
+    (f"bytes={'9' * 5_000}-", 416, 0, 0),
     ("bytes=-0", 416, 0, 0),
     ("bytes=0-1,5-6", 416, 0, 0),
     ("bytes=5-2", 200, 0, 1000),
@@ -651,12 +656,19 @@ def test_actions_store_and_read(tmp_path: Path) -> None:
 
 
 def test_actions_are_told_what_is_wrong(tmp_path: Path) -> None:
-    """STO-6: a wrong digest, a path that is not there, text instead of bytes: an error, and nothing stored."""
+    """
+    STO-6: a wrong digest or type, a path that is not there, text instead of bytes: an error, and nothing stored.
+
+    A type is a header when the file is served, so it is one line, and not a long one.
+    """
 
     async def scene(world: World) -> None:
         for path, arguments, message in (
             ("errands:store", {"text": "a", "sha256": digest(b"b")}, "DigestMismatch: The SHA-256 of the bytes is"),
             ("errands:store", {"text": "a", "sha256": "?"}, "is no SHA-256; give the base64 of its 32 bytes"),
+            ("errands:store", {"text": "a", "kind": "text/plain\r\nSet-Cookie: a=1"}, "is no content type"),
+            ("errands:store", {"text": "a", "kind": "text/\u20ac"}, "is no content type"),
+            ("errands:store", {"text": "a", "kind": "a" * 1_025}, "is no content type"),
             ("errands:storePath", {"file": str(tmp_path / "none")}, "FileNotFoundError"),
             ("errands:storeText", {"text": "a"}, "takes bytes, a pathlib.Path or an asynchronous iterable of bytes"),
         ):

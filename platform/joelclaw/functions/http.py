@@ -195,6 +195,11 @@ class Response:
         return cls(_to_json(value), status=status, headers=pairs)
 
 
+def is_field_value(text: str) -> bool:
+    """May this be the value of a header? Line breaks above all: whoever can write one writes headers of their own."""
+    return _FIELD_VALUE.fullmatch(text) is not None
+
+
 def _check_head(status: int, pairs: list[tuple[str, str]], *, has_body: bool) -> None:
     if type(status) is not int or not 200 <= status <= 599:
         raise Misuse(f"a response's status is a whole number from 200 to 599, not {status!r:.40}")
@@ -205,6 +210,5 @@ def _check_head(status: int, pairs: list[tuple[str, str]], *, has_body: bool) ->
             raise Misuse(f"{name!r:.80} is no name of a header")
         if name.lower() in _OF_THE_CONNECTION:
             raise Misuse(f"the header {name} is the server's own; leave it out")
-        if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
-            # Line breaks above all: whoever can write one here writes headers of their own.
+        if not isinstance(value, str) or not is_field_value(value):
             raise Misuse(f"{value!r:.80} is no value of a header; {name} takes one line of Latin-1 text")

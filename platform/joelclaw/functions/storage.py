@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from joelclaw.errors import Misuse
+from joelclaw.functions.http import is_field_value
 from joelclaw.schema.structs import Object
 from joelclaw.values import wire
 
@@ -29,6 +30,7 @@ Content: TypeAlias = "bytes | bytearray | memoryview | PathLike[str] | AsyncIter
 """What an action may store: bytes, a file of this machine, or pieces that come one after another."""
 
 PIECE_BYTES: Final = 1024 * 1024
+CONTENT_TYPE_LENGTH_MAX: Final = 1_024
 
 _RECORD: Final = "_system/files:record"
 _OF_ID: Final = "_system/files:ofId"
@@ -191,6 +193,11 @@ class AsyncStorage:
 
         if content_type is None and isinstance(content, StoredBlob):
             content_type = content.content_type
+        if content_type is not None and not is_content_type(content_type):
+            raise Misuse(
+                f"content_type={content_type!r:.80} is no content type; give one line of Latin-1 text, "
+                f"of at most {CONTENT_TYPE_LENGTH_MAX} characters"
+            )
         received = await receive(self._host.files, _pieces(content), sha256=_digest(sha256))
         recorded = await self._host.ask_system(
             "mutation",
@@ -243,6 +250,11 @@ class AsyncStorage:
             CallFailed: There is none.
         """
         await self._host.ask_system("mutation", _DELETE, {"id": id})
+
+
+def is_content_type(text: str) -> bool:
+    """May this be what a file is served as? Which types there are is not our business."""
+    return isinstance(text, str) and len(text) <= CONTENT_TYPE_LENGTH_MAX and is_field_value(text)
 
 
 def _decoded(result: bytes) -> Any:

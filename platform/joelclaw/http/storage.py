@@ -42,6 +42,7 @@ from joelclaw.errors import (
 from joelclaw.files.protocol import FileStore
 from joelclaw.files.receiving import base64_text, receive
 from joelclaw.files.upload_tokens import check_token
+from joelclaw.functions.storage import CONTENT_TYPE_LENGTH_MAX, is_content_type
 from joelclaw.http.requests import Answer, Header, Receive, Scope, Send, respond
 
 PREFIX: Final = "/api/storage/"
@@ -53,10 +54,11 @@ RECORD: Final = "_system/files:record"
 STALLED_S: Final = 60.0
 """An upload of which nothing comes for so long is given up."""
 
-CONTENT_TYPE_LENGTH_MAX: Final = 1_024
-
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+_PLACE_DIGITS_MAX: Final = 18
+"""A number in a range with more digits is beyond the end of any file; Python refuses to read one of thousands."""
+
 _INERT: Final = re.compile(rb"(audio|video|font)/.*|image/(?!svg).*|application/pdf")
 """Types whose viewers a sandbox would hinder, and that run nothing in the name of our origin."""
 
@@ -83,7 +85,8 @@ class Served(NamedTuple):
 
     def headers(self) -> list[Header]:
         headers = [_CACHED, _RANGES, _NO_GUESSING, (b"etag", self.tag.encode())]
-        kind = (self.content_type or "").encode("latin-1", "replace")
+        # An import may have brought one that is no header.
+        kind = (self.content_type or "").encode("latin-1") if is_content_type(self.content_type or "") else b""
         if kind:
             headers.append((b"content-type", kind))
         if not _INERT.fullmatch(kind.partition(b";")[0].strip().lower()):
@@ -312,12 +315,16 @@ def _range_of(header: str, size: int) -> tuple[int, int, int]:
     if found is None or not (found[1] or found[2]):
         return 200, 0, size
     if not found[1]:  # The last so many.
-        start, end = max(0, size - int(found[2])), size
+        start, end = max(0, size - _place(found[2])), size
     else:
-        start, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
-        if found[2] and int(found[2]) < start:
+        start, end = _place(found[1]), min(size, _place(found[2]) + 1) if found[2] else size
+        if found[2] and _place(found[2]) < start:
             return 200, 0, size  # Not a range at all.
     return (206, start, end) if start < end else (416, 0, 0)
+
+
+def _place(digits: str) -> int:
+    return int(digits) if len(digits) <= _PLACE_DIGITS_MAX else 10**_PLACE_DIGITS_MAX
 
 
 def _not_found() -> RequestRefused:

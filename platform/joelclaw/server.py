@@ -40,12 +40,14 @@ from joelclaw.files.opening import open_files
 from joelclaw.files.protocol import FileStore
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest
+from joelclaw.http.administration import AdministrationRoutes
 from joelclaw.http.api import Api, Handler
 from joelclaw.http.app import App, Doors
 from joelclaw.http.environment import EnvironmentRoutes
 from joelclaw.http.forwarding import Proxies
 from joelclaw.http.logs import LogRoutes
 from joelclaw.http.protocol import HttpProtocol
+from joelclaw.http.pushes import PushRoutes
 from joelclaw.http.requests import Cors
 from joelclaw.http.site import Site
 from joelclaw.http.storage import StorageRoutes
@@ -146,8 +148,7 @@ async def _serve(
         engine = Engine(limits, development=development, spares=crew if development else 0)
         engine.record(run_log)
         announced = _FirstDeploy(host)
-        origins = Origins(config.server.api_origin or url_of(listener), config.server.site_origin or url_of(site))
-        deployer = Deployer(engine, config, announced, origins)
+        deployer = Deployer(engine, config, announced, _origins(config, listener, site))
         deploying = asyncio.create_task(deployer.follow() if development else deployer.deploy(development=False))
         # Who cannot follow the files any more, or has nothing to serve, has to say so.
         deploying.add_done_callback(lambda task: stop.set() if development or _failed(task) else None)
@@ -185,6 +186,11 @@ async def _serve(
                     await deploying
             finally:
                 await engine.close()
+
+
+def _origins(config: Config, listener: sockets_of_the_system.socket, site: sockets_of_the_system.socket) -> Origins:
+    """Where the deployment is reached: as declared, or where it listens."""
+    return Origins(config.server.api_origin or url_of(listener), config.server.site_origin or url_of(site))
 
 
 def services(
@@ -259,7 +265,8 @@ async def _serve_api(
         cors=Cors(config.server.allowed_origins),
         storage=storage,
         arguments_bytes=lambda: engine.limits.arguments_bytes,
-        more_routes=_admin_routes(engine, authenticator, run_log, stop),
+        more_routes=_admin_routes(engine, authenticator, run_log, stop)
+        | _tool_routes(engine, authenticator, _origins(config, listener, site_listener)),
     )
     site = Site(
         engine,
@@ -292,6 +299,23 @@ def _admin_routes(
         "/api/stream_function_logs": {"GET": logs.function_logs},
         "/api/stream_udf_execution": {"GET": logs.executions},
         "/api/app_metrics/stream_function_logs": {"GET": logs.function_logs},
+    }
+
+
+def _tool_routes(engine: Engine, authenticator: Authenticator, origins: Origins) -> dict[str, dict[str, Handler]]:
+    """What the official command line and dashboard ask beside calls."""
+    administration = AdministrationRoutes(authenticator, api_origin=origins.api, site_origin=origins.site)
+    pushes = PushRoutes(lambda: engine.manifest, authenticator)
+    return {
+        "/api/check_admin_key": {"GET": administration.check_key},
+        "/api/v1/get_canonical_urls": {"GET": administration.canonical_urls},
+        "/api/run_test_function": {"POST": administration.run_inline},
+        "/api/get_config_hashes": {"POST": pushes.config_hashes},
+        "/api/deploy2/evaluate_push": {"POST": pushes.evaluate},
+        "/api/deploy2/start_push": {"POST": pushes.start},
+        "/api/deploy2/wait_for_schema": {"POST": pushes.wait_for_schema},
+        "/api/deploy2/finish_push": {"POST": pushes.finish},
+        "/api/deploy2/report_push_completed": {"POST": pushes.completed},
     }
 
 

@@ -54,6 +54,7 @@ class Request:
         "arguments_bytes_max",
         "authorization",
         "client",
+        "content_encoding",
         "content_length",
         "content_type",
         "idempotency_key",
@@ -74,6 +75,7 @@ class Request:
         self.query_string: bytes = scope["query_string"]
         self.authorization: bytes | None = None
         self.client: bytes = b""
+        self.content_encoding: bytes = b""
         self.content_length: bytes | None = None
         self.content_type: bytes = b""
         self.idempotency_key: bytes | None = None
@@ -94,6 +96,8 @@ class Request:
                 self.idempotency_key = value
             elif name == b"access-control-request-headers":
                 self.requested_headers = value
+            elif name == b"content-encoding":
+                self.content_encoding = value
 
     async def body(self) -> bytes:
         """

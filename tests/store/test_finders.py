@@ -163,6 +163,19 @@ def test_places_divide_a_result(people: People) -> None:
         assert snapshot.search(index, question, Conditions(), after=whole[0].rank, up_to=place, limit=1) == whole[1:2]
 
 
+def test_places_tell_documents_of_one_moment_apart(people: People) -> None:
+    """Imported documents may be equally good and equally old: each is behind one place, and the order stands."""
+    for number in range(1, 6):
+        people.add(number, name="ada", _creationTime=7.0)
+    index, question = people.index("searchName"), read_question("ada", 16)
+    with people.store.read() as snapshot:
+        whole = snapshot.search(index, question, Conditions(), limit=9)
+        assert [match.id for match in whole] == [user(number)["_id"] for number in (5, 4, 3, 2, 1)]
+        for at, match in enumerate(whole):
+            assert snapshot.search(index, question, Conditions(), up_to=match.rank, limit=9) == whole[: at + 1]
+            assert snapshot.search(index, question, Conditions(), after=match.rank, limit=9) == whole[at + 1 :]
+
+
 def test_conditions(people: People) -> None:
     """Groups hold together, one member of a group is enough, and a group without members never holds."""
     people.add(1, name="ada", city="rome")

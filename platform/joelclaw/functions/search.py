@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Table)
 
-_RANK: Final = struct.Struct(">qd")
+_RANK: Final = struct.Struct(">qdq")
 
 
 class Search(NamedTuple):

@@ -54,10 +54,12 @@ Keys of indexes that exist already may be among them; they are passed over.
 
 
 class Rank(NamedTuple):
-    """A place in the order of what a search finds: by score, then newest first."""
+    """A place in the order of what a search finds: by score, then newest first. No two documents have the same."""
 
     score: int
     created_at: float
+    number: int
+    """The store's own of the document: imported ones may have one moment of creation."""
 
 
 class Match(NamedTuple):

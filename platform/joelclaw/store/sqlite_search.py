@@ -16,7 +16,8 @@ changes only when one of these does; and nobody learns from a score what others 
 
 A score is the share of what the terms together count for, in billionths. As a share it stays much the
 same while documents come and go, and as a whole number it is equal where it should be: so a cursor
-can hold one. Of two documents with the same score the newer comes first.
+can hold one. Of two documents with the same score the newer comes first, and of two that an import made
+at one moment the one that came later.
 """
 
 import math
@@ -117,7 +118,7 @@ class SearchTables:
             self._relation, self._documents, _shape(question, conditions), after is not None, up_to is not None
         )
         rows = driver.rows(sql, (*parameters, limit))
-        return [Match(id.decode(), Rank(score, created_at)) for id, score, created_at in rows]
+        return [Match(id.decode(), Rank(score, created_at, row)) for id, score, created_at, row in rows]
 
     def count(self, driver: Driver, question: Question, conditions: Conditions) -> int:
         """See `Snapshot.count_matches`."""
@@ -181,7 +182,7 @@ def _counting(relation: str, shape: _Shape) -> str:
 
 @lru_cache(maxsize=512)
 def _ranking(relation: str, documents: str, shape: _Shape, has_start: bool, has_end: bool) -> str:
-    within = " AND (score, created) < (?, ?)" * has_start + " AND (score, created) >= (?, ?)" * has_end
+    within = " AND (score, created, row) < (?, ?, ?)" * has_start + " AND (score, created, row) >= (?, ?, ?)" * has_end
     k1, b = _SATURATION, _LENGTH_SHARE
     return f"""
         WITH matching AS MATERIALIZED ({_matching(relation, shape)}),
@@ -198,9 +199,9 @@ def _ranking(relation: str, documents: str, shape: _Shape, has_start: bool, has_
             FROM collection AS c CROSS JOIN matching AS m CROSS JOIN weights AS w ON w.term = m.term
             GROUP BY m.row
         )
-        SELECT d._id, r.score, r.created
+        SELECT d._id, r.score, r.created, r.row
         FROM (
-            SELECT * FROM ranked WHERE TRUE{within} ORDER BY score DESC, created DESC LIMIT ?
+            SELECT * FROM ranked WHERE TRUE{within} ORDER BY score DESC, created DESC, row DESC LIMIT ?
         ) AS r CROSS JOIN {quoted(documents)} AS d ON d.row = r.row
-        ORDER BY r.score DESC, r.created DESC
+        ORDER BY r.score DESC, r.created DESC, r.row DESC
     """

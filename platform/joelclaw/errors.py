@@ -142,6 +142,7 @@ class DocumentRefused(ValueRefused):
     """A document does not fit its table, or is too large for one. Nothing was written."""
 
     code = "document_refused"
+    public = False  # It shows the table's types, and a value that need not come from the client.
 
     def __init__(self, table: str, path: str, reason: str, value: str, validator: str) -> None:
         super().__init__(path, reason, value, validator)

@@ -144,6 +144,13 @@ def test_what_is_refused(run: Callable[..., Any], body: str, message: str) -> No
     assert run("return [ctx.db.query(Room).count(), ctx.db.query(Message).count()]", again=True) == [0, 0]
 
 
+def test_a_refused_document_is_shown_to_developers_only(run: Callable[..., Any]) -> None:
+    """Its value may be a secret of the function, and its type tells of a private table."""
+    with pytest.raises(CallError, match="Validator: ") as caught:
+        run("ctx.db.insert(Room(name=7))")
+    assert not caught.value.failure.public
+
+
 def test_a_refused_insert_leaves_the_document_as_it_was(run: Callable[..., Any]) -> None:
     """It can be mended and inserted then."""
     assert run(

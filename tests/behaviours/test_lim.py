@@ -161,9 +161,9 @@ def test_arguments_and_results_at_their_edges(
 
     caplog.clear()
     lab.write(body % (2**19 - 2))
-    assert "Large return value of lab.write (actual: 0.50 MiB, limit: 0.50 MiB)" in caplog.text
+    assert "Large return value of lab.write (actual: 524288 bytes, limit: 524288 bytes)" in caplog.text
     message = lab.refuse(body % (2**19 - 1))
-    assert "Function lab.write return value is too large (actual: 0.50 MiB, limit: 0.50 MiB); " in message
+    assert "Function lab.write return value is too large (actual: 524289 bytes, limit: 524288 bytes); " in message
     assert "raise limits.result_bytes in joelclaw.toml" in message
     assert rows(lab) == 2
 

@@ -213,6 +213,8 @@ class LoadedFunction:
 
 
 def _figures(size_bytes: int, limit_bytes: int) -> str:
+    if limit_bytes < MIB:
+        return f"(actual: {size_bytes} bytes, limit: {limit_bytes} bytes)"
     return f"(actual: {_mebibytes(size_bytes)}, limit: {_mebibytes(limit_bytes)})"
 
 

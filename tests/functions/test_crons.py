@@ -134,6 +134,8 @@ def test_an_app_without_crons_loads_no_time_zones(tmp_path: Path) -> None:
         ('@cron(every="30s", tz="UTC")', "has an interval and a time zone; leave tz out"),
         ('@cron(every="0s")', "'0s' is shorter than a second; write every=\"1s\" or more"),
         ('@cron(every="999ms")', "'999ms' is shorter than a second"),
+        ('@cron(every="3651d")', "'3651d' is longer than ten years; write a calendar, like"),
+        ('@cron(every="1h", catch_up="yes")', "catch_up='yes' is neither True nor False; write catch_up=True"),
         ("@cron(every=timedelta(0))", "0:00:00 is shorter than a second"),
         ("@cron(every=timedelta(seconds=-1))", "-1 day, 23:59:59 is no interval: it is negative"),
         ('@cron(every="-5s")', "'-5s' is no interval: it is negative; write '30s', '15m', '1h30m', or a timedelta"),

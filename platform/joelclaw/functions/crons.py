@@ -35,6 +35,9 @@ NAME_LENGTH_MAX: Final = 100
 EVERY_MS_MIN: Final = 1_000.0
 """A run is a transaction to begin and one to end; what has to be quicker is a loop in an action."""
 
+EVERY_MS_MAX: Final = 3_650 * 86_400_000.0
+"""Beyond, the next time would soon be none that a calendar has."""
+
 _DECLARED: Final = "__joelclaw_crons__"
 _EXAMPLE: Final = 'write a calendar, like "0 4 * * *", or every="30s"'
 
@@ -50,7 +53,7 @@ class CronDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     calendar: Any = None
     every: Any = None
     tz: Any = None
-    catch_up: bool = False
+    catch_up: Any = False
     args: dict[str, Any] = {}
 
 
@@ -184,6 +187,9 @@ class CronReader:
         name = function.spec.python_path if declared.name is None else declared.name
         every_ms = self._schedule(declared, subject)
         args = self._arguments(declared, function, subject)
+        if not isinstance(declared.catch_up, bool):
+            reason = f"catch_up={declared.catch_up!r:.40} is neither True nor False"
+            self._report(declared.place, subject, reason, "write catch_up=True, or leave it out")
         if not isinstance(name, str) or not name or len(name) > NAME_LENGTH_MAX or not name.isprintable():
             advice = f"choose text of at most {NAME_LENGTH_MAX} characters"
             self._report(declared.place, subject, f"{name!r:.40} can be no name", advice)
@@ -237,6 +243,8 @@ class CronReader:
             self._report(
                 declared.place, subject, f"{_shown(every)} is shorter than a second", 'write every="1s" or more'
             )
+        if every_ms > EVERY_MS_MAX:
+            self._report(declared.place, subject, f"{_shown(every)} is longer than ten years", _EXAMPLE)
         return every_ms
 
     def _check_zone(self, declared: CronDeclaration, subject: str) -> None:

@@ -59,8 +59,12 @@ _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
 _PLACE_DIGITS_MAX: Final = 18
 """A number in a range with more digits is beyond the end of any file; Python refuses to read one of thousands."""
 
-_INERT: Final = re.compile(rb"(audio|video|font)/.*|image/(?!svg).*|application/pdf")
-"""Types whose viewers a sandbox would hinder, and that run nothing in the name of our origin."""
+_INERT: Final = re.compile(rb"((audio|video|font)/[^,;]*|image/(?!svg)[^,;]*|application/pdf)(;[^,]*)?")
+"""
+Types whose viewers a sandbox would hinder, and that run nothing in the name of our origin.
+
+Without a comma anywhere: of several types in one header browsers take the last.
+"""
 
 _CACHED: Final[Header] = (b"cache-control", b"private, max-age=2592000")
 _RANGES: Final[Header] = (b"accept-ranges", b"bytes")
@@ -89,7 +93,7 @@ class Served(NamedTuple):
         kind = (self.content_type or "").encode("latin-1") if is_content_type(self.content_type or "") else b""
         if kind:
             headers.append((b"content-type", kind))
-        if not _INERT.fullmatch(kind.partition(b";")[0].strip().lower()):
+        if not _INERT.fullmatch(kind.strip().lower()):
             headers.append(_SANDBOX)
         return headers
 

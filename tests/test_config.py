@@ -138,7 +138,7 @@ class TestEnvironment:
         ),
         (
             "[store]\nzzz = 1",
-            "joelclaw.toml:2: store has no 'zzz'; there are url, durability",
+            "joelclaw.toml:2: store has no 'zzz'; there are url, durability, allow_network_file_system",
         ),
         ("source = 1", "joelclaw.toml:1: there is no section or setting 'source'; did you mean [store]?"),
         (

@@ -25,7 +25,7 @@ LAYERS = (
     ("codegen",),
     ("scheduler",),
     ("auth",),
-    ("logs",),
+    ("logs", "metrics"),
     ("backup",),
     ("engine",),
     ("isolate",),

@@ -37,7 +37,6 @@ SITE_PORT = 3211
 Origin = Annotated[str, Meta(pattern=_ORIGIN)]
 
 _LATER: dict[tuple[str, ...], str] = {
-    ("backup",): "backups",
     ("auth", "providers"): "sign-in",
     ("server", "dashboard_port"): "the dashboard",
 }
@@ -71,6 +70,14 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     site_origin: Annotated[
         Origin | None, Meta(description="where site_port is reached from outside, like https://site.example.com")
     ] = None
+    metrics_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(description="a port, a whole number from 0 to 65535 (0: any that is free)"),
+    ] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description='"debug", "info", "warning" or "error"'),
+    ] = "info"
     trusted_proxies: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(description='a list of addresses and networks, like ["127.0.0.1", "10.0.0.0/8"]'),
@@ -96,6 +103,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         Meta(pattern=r"^sqlite:///(?!:memory:)[^?]+$", description='"sqlite:///" and the path of a file'),
     ] = "sqlite:///data/joelclaw.db"
     durability: Annotated[Literal["full", "normal"], Meta(description='"full" or "normal"')] = "full"
+    allow_network_file_system: Annotated[bool, Meta(description="true or false")] = False
 
 
 class Logs(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +170,32 @@ class Cron(msgspec.Struct, frozen=True, kw_only=True):
     args: Annotated[dict[str, Any], Meta(description="a table of arguments, like { limit = 10 }")] = {}
 
 
+_KEPT = "how many, a whole number from 0 to 10000"
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """Of how many days, weeks and months the newest backup is kept."""
+
+    daily: Annotated[int, Meta(ge=0, le=10_000, description=_KEPT)] = 7
+    weekly: Annotated[int, Meta(ge=0, le=10_000, description=_KEPT)] = 4
+    monthly: Annotated[int, Meta(ge=0, le=10_000, description=_KEPT)] = 0
+
+
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
+    """Where backups are kept, and for how long."""
+
+    cron: Annotated[str | None, Meta(description='a calendar, like "0 4 * * *"')] = None
+    tz: Annotated[str, Meta(min_length=1, description='a time zone, like "America/Los_Angeles"')] = "UTC"
+    to: Annotated[
+        tuple[
+            Annotated[str, Meta(pattern=r"^(file:///[^?#]+|s3://[^/?#]+(/[^?#]*)?(\?[^#]*)?)$")],
+            ...,
+        ],
+        Meta(description='a list of places, like ["file:///data/backups", "s3://bucket/prefix"]'),
+    ] = ("file:///data/backups",)
+    keep: Keep = Keep()
+
+
 class Source(msgspec.Struct, frozen=True):
     """The file itself, kept to say where in it something stands."""
 
@@ -206,6 +240,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     codegen: Codegen = Codegen()
     auth: Auth = Auth()
     crons: dict[str, Cron] = {}
+    backup: Backup = Backup()
     limits: Limits = Limits()
     source: Source
 
@@ -235,6 +270,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """What opens the bucket, as far as it is declared."""
         declared = {"access_key_id": self.files.access_key_id, "secret_access_key": self.files.secret_access_key}
         return {name: value for name, value in declared.items() if value is not None}
+
+    @property
+    def backup_urls(self) -> tuple[str, ...]:
+        """`backup.to` with absolute paths, like `store_url`."""
+        return tuple(
+            f"file://{self.root / url.removeprefix('file:///')}" if url.startswith("file:///") else url
+            for url in self.backup.to
+        )
 
     @property
     def site_port(self) -> int:
@@ -401,6 +444,7 @@ def _check_references(config: Config) -> None:
     """Refuse a folder or file that the declaration names and that is not there, and a proxy that can be none."""
     for proxy in config.server.trusted_proxies:
         _check_proxy(config, proxy)
+    _check_backup(config)
     for setting, name, exists, kind in (
         ("functions", config.app.functions, Path.is_dir, "folder"),
         ("schema", config.app.schema, Path.is_file, "file"),
@@ -412,6 +456,24 @@ def _check_references(config: Config) -> None:
                 line,
                 f"app.{setting} names the {kind} '{name}', which is not there; create it or correct the name",
             )
+
+
+def _check_backup(config: Config) -> None:
+    from zoneinfo import ZoneInfo
+
+    from joelclaw.values.calendars import calendar_problem
+
+    def refuse(setting: str, reason: str) -> NoReturn:
+        raise ConfigRefused(config.source.path.name, config.source.line("backup", setting), reason)
+
+    if config.backup.cron is not None and (problem := calendar_problem(config.backup.cron)):
+        refuse("cron", f"backup.cron: {problem[0]}; {problem[1]}")
+    try:
+        ZoneInfo(config.backup.tz)
+    except (ValueError, OSError, LookupError):
+        refuse("tz", f"backup.tz: there is no time zone {config.backup.tz!r:.80}; write one like Europe/Berlin or UTC")
+    if not config.backup.to:
+        refuse("to", 'backup.to names no place; write one like ["file:///data/backups"]')
 
 
 def _check_proxy(config: Config, text: str) -> None:

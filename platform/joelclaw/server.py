@@ -45,6 +45,7 @@ from joelclaw.http.api import Api, Handler
 from joelclaw.http.app import App, Doors
 from joelclaw.http.environment import EnvironmentRoutes
 from joelclaw.http.forwarding import Proxies
+from joelclaw.http.health import HealthRoutes
 from joelclaw.http.logs import LogRoutes
 from joelclaw.http.protocol import HttpProtocol
 from joelclaw.http.pushes import PushRoutes
@@ -53,10 +54,12 @@ from joelclaw.http.site import Site
 from joelclaw.http.storage import StorageRoutes
 from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.logs.recorder import RunLog
+from joelclaw.metrics.collector import Metrics
 from joelclaw.scheduler.crons import Crons
 from joelclaw.scheduler.expiry import Expiry
 from joelclaw.scheduler.jobs import Jobs
 from joelclaw.scheduler.sweeping import FileSweeper
+from joelclaw.store.file_systems import network_file_system
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.websocket import WebSocketProtocol
 from joelclaw.sync.wording import Wording
@@ -116,7 +119,7 @@ def run(config: Config, *, development: bool, host: Host, users: UserVerifier | 
         CommandFailed: The port cannot be had, or another server has the database.
         AppRefused: The app does not load, and nobody is there to correct it (not in development).
     """
-    configure_logging(development=development)
+    configure_logging(development=development, level=config.server.log_level)
     uvloop.run(_run(config, development=development, host=host, users=users))
 
 
@@ -142,7 +145,13 @@ async def serve(
 async def _serve(
     config: Config, run_log: RunLog, *, development: bool, host: Host, users: UserVerifier | None, stop: asyncio.Event
 ) -> None:
-    with closing(listen(config)) as listener, closing(listen_for_site(config)) as site, locked(config.database):
+    check_file_system(config)
+    with (
+        closing(listen(config)) as listener,
+        closing(listen_for_site(config)) as site,
+        _listening_for_metrics(config) as metrics_listener,
+        locked(config.database),
+    ):
         limits = engine_limits(config)
         crew = limits.readers + 2
         engine = Engine(limits, development=development, spares=crew if development else 0)
@@ -173,8 +182,10 @@ async def _serve(
                     authenticator,
                     storage,
                     run_log,
+                    deployer,
                     listener,
                     site,
+                    metrics_listener,
                     development=development,
                     host=host,
                     stop=stop,
@@ -246,8 +257,10 @@ async def _serve_api(
     authenticator: Authenticator,
     storage: StorageRoutes,
     run_log: RunLog,
+    deployer: Deployer,
     listener: sockets_of_the_system.socket,
     site_listener: sockets_of_the_system.socket,
+    metrics_listener: sockets_of_the_system.socket | None,
     *,
     development: bool,
     host: Host,
@@ -255,6 +268,15 @@ async def _serve_api(
 ) -> None:
     wording = Wording(development=development, report=_report)
     sockets = Sockets(engine, authenticator, wording, connections_max=lambda: engine.limits.connections)
+    metrics = Metrics(
+        engine,
+        version=version("joelclaw"),
+        connections=lambda: len(sockets),
+        subscriptions=lambda: sockets.subscriptions,
+    )
+    health = HealthRoutes(
+        engine, metrics, authenticator, stopping=stop.is_set, deploy_problem=lambda: deployer.problem
+    )
     api = Api(
         engine,
         authenticator,
@@ -265,7 +287,8 @@ async def _serve_api(
         cors=Cors(config.server.allowed_origins),
         storage=storage,
         arguments_bytes=lambda: engine.limits.arguments_bytes,
-        more_routes=_admin_routes(engine, authenticator, run_log, stop)
+        more_routes=_health_routes(health)
+        | _admin_routes(engine, authenticator, run_log, stop)
         | _tool_routes(engine, authenticator, _origins(config, listener, site_listener)),
     )
     site = Site(
@@ -277,15 +300,34 @@ async def _serve_api(
     )
     if config.server.admin_key is None:
         await _KeyTable(SystemCalls(engine)).ensure(config.app.name, host)
-    doors = Doors(App(api), site, site_listener.getsockname()[1])
+    metrics_port = None if metrics_listener is None else metrics_listener.getsockname()[1]
+    doors = Doors(App(api), site, site_listener.getsockname()[1], health, metrics_port)
     server = ApiServer(uvicorn_config(doors, config.limits.arguments_bytes), sockets, engine.drain)
     _calm_the_collector()
     stopping = asyncio.create_task(_stop(stop, server, host))
+    log.info(
+        "serving",
+        version=version("joelclaw"),
+        api_port=listener.getsockname()[1],
+        site_port=site_listener.getsockname()[1],
+        metrics_port=metrics_port,
+        database=str(config.database),
+        commit_ts=engine.published_ts,
+    )
     host.serving(url_of(listener), site_url=url_of(site_listener), development=development)
     try:
-        await server.serve(sockets=[listener, site_listener])
+        listeners = [listener, site_listener, *([] if metrics_listener is None else [metrics_listener])]
+        await server.serve(sockets=listeners)
     finally:
         stopping.cancel()
+
+
+def _health_routes(health: HealthRoutes) -> dict[str, dict[str, Handler]]:
+    return {
+        "/health/live": {"GET": health.live},
+        "/health/ready": {"GET": health.ready},
+        "/metrics": {"GET": health.metrics},
+    }
 
 
 def _admin_routes(
@@ -405,6 +447,16 @@ def listen_for_site(config: Config) -> sockets_of_the_system.socket:
     return _listen(config, "site_port", config.site_port)
 
 
+@contextmanager
+def _listening_for_metrics(config: Config) -> Iterator[sockets_of_the_system.socket | None]:
+    """As `listen`, the port of metrics; None, if none is declared."""
+    if config.server.metrics_port is None:
+        yield None
+        return
+    with closing(_listen(config, "metrics_port", config.server.metrics_port)) as listener:
+        yield listener
+
+
 def _listen(config: Config, setting: str, port: int) -> sockets_of_the_system.socket:
     host = config.server.host
     try:
@@ -438,6 +490,20 @@ def url_of(listener: sockets_of_the_system.socket) -> str:
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def check_file_system(config: Config) -> None:
+    """
+    Raises:
+        CommandFailed: The database would be on a network file system, and nobody has allowed that.
+    """
+    kind = network_file_system(config.database)
+    if kind is not None and not config.store.allow_network_file_system:
+        raise CommandFailed(
+            f"{config.source.place('store', 'url')}: {config.database} is on {kind}, a file system over the network, "
+            f"whose locks SQLite cannot rely on: the database could be damaged. Put it on a disk of this machine; "
+            f"if you know better, set store.allow_network_file_system = true"
+        )
 
 
 # -- uvicorn
@@ -489,25 +555,43 @@ def uvicorn_config(app: App | Doors, arguments_bytes: int = DEFAULT_LIMITS.argum
 # -- the log
 
 
-def configure_logging(*, development: bool) -> None:
-    """JSON lines in production, readable ones in development; both on standard error."""
+def configure_logging(*, development: bool, level: str = "info") -> None:
+    """
+    JSON lines in production, readable ones in development; both on standard error.
+
+    Every line of JSON has `time`, `level` and `event`; what concerns one call has `request_id` and `path`. Libraries
+    that log by themselves (uvicorn) are told in the same form.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
+    rendering = _for_people() if development else _for_programs()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
-            *(_for_people() if development else _for_programs()),
+            *rendering,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    others = logging.StreamHandler(sys.stderr)
+    others.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *rendering,
+            ],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[others])
     # A body that is cut off, because what makes it has failed, is told with the reason by whoever cuts it.
     logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in str(record.msg))
 
 
 def _for_programs() -> list[structlog.typing.Processor]:
-    return [structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()]
+    return [structlog.processors.TimeStamper(fmt="iso", key="time"), structlog.processors.JSONRenderer()]
 
 
 def _for_people() -> list[structlog.typing.Processor]:

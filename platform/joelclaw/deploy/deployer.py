@@ -96,6 +96,11 @@ class Deployer:
         self._loading = False
         """Isolates are importing new code; until they have, it can be given up."""
 
+    @property
+    def problem(self) -> str:
+        """Why what is saved now is not what serves; empty, if it is."""
+        return self._refusal
+
     async def deploy(self, *, development: bool) -> None:
         """
         Take the files into service as they are now.

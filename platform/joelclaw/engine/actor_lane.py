@@ -26,6 +26,7 @@ from joelclaw.engine.background import Background
 from joelclaw.engine.exchange import Exchange
 from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.runs import UNRECORDED, Caller, OngoingRun, Recorder, RunKind, caller_of
+from joelclaw.engine.tally import LaneState, Tally
 from joelclaw.engine.variables import Variables, decoded
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S
 from joelclaw.errors import PlatformError
@@ -120,7 +121,8 @@ class Actor:
             self.isolate.send(SetVariables(values=decoded(variables)))
         kind: RunKind = "action" if run.exchange is None else "http_action"
         caller = caller_of(run.call, run.caller)
-        run.ongoing = self.lane.recorder.begin(kind, run.call.path, run.call.request_id, caller)
+        ongoing = self.lane.recorder.begin(kind, run.call.path, run.call.request_id, caller)
+        run.ongoing = self.lane.tally.follow(kind, run.call.path, ongoing)
         if run.exchange is None:
             self.isolate.send(RunAction(run=number, call=run.call))
         else:
@@ -178,8 +180,10 @@ class ActorLane:
         respawn: Callable[[], Awaitable[Isolate]],
         actions_max: int = 1_000,
         waiting_max: int = 10_000,
+        tally: Tally | None = None,
     ) -> None:
         self.run_call = run_call
+        self.tally = tally or Tally()
         self.variables = variables
         self.recorder: Recorder = UNRECORDED
         self.respawn = respawn
@@ -195,6 +199,12 @@ class ActorLane:
         self.background = Background()
         self._leaving = False
         self._closed = False
+
+    @property
+    def state(self) -> LaneState:
+        isolates = [self._actor.isolate] if self._actor is not None and self._actor.isolate.alive else []
+        running = sum(len(actor.runs) for actor in self._actors())
+        return LaneState(isolates, len(self._queue), running, self.restarts)
 
     async def submit(self, call: Call, caller: Caller = "HttpApi") -> Outcome:
         """Run an action to its end. It goes on if the caller does not wait any more."""

@@ -30,9 +30,10 @@ from joelclaw.engine.reader_lane import ReaderLane
 from joelclaw.engine.release import Release
 from joelclaw.engine.results import QueryKey, Result
 from joelclaw.engine.roles import Roles
-from joelclaw.engine.runs import Caller, Recorder
+from joelclaw.engine.runs import Caller, Recorder, RunKind
 from joelclaw.engine.spares import Spares
 from joelclaw.engine.subscribers import Subscriber
+from joelclaw.engine.tally import Tally, Vitals
 from joelclaw.engine.variables import Variables
 from joelclaw.engine.writer_lane import Mutation, WriterLane
 from joelclaw.errors import TokenRefused
@@ -95,6 +96,7 @@ class Engine:
         self.development = development
         self.clock: Clock = clock or SystemClock()
         self.release: Release | None = None
+        self.tally = Tally()
         kill_after_s = self.limits.transaction_wall_s + KILL_GRACE_S
         self.reactor = Reactor(
             clock=self.clock.now_ms,
@@ -110,12 +112,14 @@ class Engine:
             # Batches of earlier lives may still stand in the database: numbers must not meet theirs.
             first_batch=time.time_ns(),
             memory_bytes_max=self.limits.isolate_memory_bytes,
+            tally=self.tally,
         )
         self._readers = ReaderLane(
             self.reactor,
             kill_after_s=kill_after_s,
             memory_bytes_max=self.limits.isolate_memory_bytes,
             respawn=lambda: self._current.spawn("reader"),
+            tally=self.tally,
         )
         self._actors = ActorLane(
             run_call=self._run_for_action,
@@ -123,6 +127,7 @@ class Engine:
             respawn=lambda: self._current.spawn("actor"),
             actions_max=self.limits.actions,
             waiting_max=self.limits.actions_waiting,
+            tally=self.tally,
         )
         self._writer.on_batch = self._after_batch
         self._spares = Spares(spares, start)
@@ -151,6 +156,30 @@ class Engine:
     def record(self, recorder: Recorder) -> None:
         """Tell this one of every run from here on."""
         self._writer.recorder = self._readers.recorder = self._actors.recorder = recorder
+
+    def tell_run(self, kind: RunKind, path: str, request_id: str, caller: Caller, outcome: Outcome) -> None:
+        """Count and record a run, for who has asked for one `unrecorded`."""
+        self.tally.ran(kind, path, outcome, outcome.ran_for_ms)
+        self.recorder.ran(kind, path, request_id, caller, outcome)
+
+    @property
+    def vitals(self) -> Vitals:
+        """How it goes, at this moment."""
+        return Vitals(
+            lanes={"writer": self._writer.state, "reader": self._readers.state, "actor": self._actors.state},
+            log_bytes=self._writer.log_bytes,
+            cache_bytes=self.reactor.cache.size_bytes,
+            cache_hits=self.reactor.recalled,
+            cache_misses=self._readers.submitted,
+            published_ts=self.reactor.published,
+            release=self.release.number if self.release else 0,
+        )
+
+    async def probe(self, path: str) -> Result:
+        """Have a reader answer a query without arguments, whatever is in memory."""
+        key = self._key(path, b"{}", ADMIN)
+        result, _ = await self._readers.submit(key, ADMIN.identity, ADMIN.key, "")
+        return result
 
     # -- releases
 

@@ -154,6 +154,9 @@ class Reactor:
         self.expires_sooner = expires_sooner
         self.round_subscribers_max = round_subscribers_max
         self.published = 0
+        self.recalled = 0
+        """Queries that `recall` answered."""
+
         self.code = 0
         self.cache = Cache(cache_bytes_max)
         self.subscribers: dict[Subscriber, None] = {}
@@ -568,6 +571,7 @@ class Reactor:
         if failure is not None and failure.code != ISOLATE_DIED:
             return None
         self.cache.used(node)
+        self.recalled += 1
         return node.result
 
     def begin_shot(self) -> Shot:

@@ -22,6 +22,7 @@ from joelclaw.engine.isolates import Isolate
 from joelclaw.engine.reactor import Reactor, Round, Shot, call_of
 from joelclaw.engine.results import EVERYBODY, QueryKey, Result
 from joelclaw.engine.runs import UNRECORDED, Caller, Recorder
+from joelclaw.engine.tally import LaneState, Tally
 from joelclaw.engine.writer_lane import LEAVING, RESPAWN_DELAYS_S, died_failure
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Identity, Outcome
@@ -222,14 +223,19 @@ class ReaderLane:
         kill_after_s: float,
         memory_bytes_max: int,
         respawn: Callable[[], Awaitable[Isolate]],
+        tally: Tally | None = None,
     ) -> None:
         self.reactor = reactor
+        self.tally = tally or Tally()
         self.kill_after_s = kill_after_s
         self.memory_bytes_max = memory_bytes_max
         self.respawn = respawn
         self.numbers = count(1)
         self.readers: list[Reader] = []
         self.restarts = 0
+        self.submitted = 0
+        """Single queries that somebody has waited for."""
+
         self.recorder: Recorder = UNRECORDED
         self._retired: set[Reader] = set()
         self._queue: deque[SingleQuery] = deque()
@@ -251,6 +257,7 @@ class ReaderLane:
         self, key: QueryKey, identity: Identity | None, identity_key: str, request_id: str, caller: Caller = "HttpApi"
     ) -> "asyncio.Future[tuple[Result, int]]":
         """Run a query on a snapshot no older than now; equal queries that wait together run once."""
+        self.submitted += 1
         query = self._queued.get((key, identity_key))
         if query is None:
             query = self._queued[key, identity_key] = SingleQuery(key, identity, identity_key, request_id, caller)
@@ -261,7 +268,8 @@ class ReaderLane:
         return query.wait()
 
     def record(self, path: str, caller: Caller, outcome: Outcome, request_id: str = "") -> None:
-        """Tell of a run. Most queries succeed and log nothing, and of those nobody has to hear."""
+        """Count a run, and tell of it. Most queries succeed and log nothing, and of those nobody has to hear."""
+        self.tally.ran("query", path, outcome, outcome.ran_for_ms)
         if outcome.failure is not None or outcome.log_lines or self.recorder.quiet_queries:
             self.recorder.ran("query", path, request_id or Result(outcome).request_id, caller, outcome)
 
@@ -313,6 +321,12 @@ class ReaderLane:
         return not rounds_first and self.reactor.start_round(reader)
 
     # -- the processes
+
+    @property
+    def state(self) -> LaneState:
+        running = sum(len(r.batch) + (0 if r.round is None else len(r.round.running)) for r in self.readers)
+        isolates = [reader.isolate for reader in self.readers if reader.isolate.alive]
+        return LaneState(isolates, len(self._queue) + len(self.reactor.waiting), running, self.restarts)
 
     def install(self, isolates: list[Isolate]) -> None:
         """Readers of a new release take over; the old ones finish their rounds and end."""

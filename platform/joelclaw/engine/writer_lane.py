@@ -26,6 +26,7 @@ from joelclaw.engine.reactor import Reactor, Response
 from joelclaw.engine.results import ISOLATE_DIED
 from joelclaw.engine.runs import UNRECORDED, Recorder, caller_of
 from joelclaw.engine.subscribers import Subscriber
+from joelclaw.engine.tally import LaneState, Tally
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.isolate.messages import Batch, BatchDone, Checkpoint, Checkpointed, FromIsolate, Prepared
@@ -79,8 +80,10 @@ class WriterLane:
         respawn: Callable[[], Awaitable[tuple[Isolate, Prepared]]],
         first_batch: int,
         memory_bytes_max: int,
+        tally: Tally | None = None,
     ) -> None:
         self.reactor = reactor
+        self.tally = tally or Tally()
         self.kill_after_s = kill_after_s
         self.respawn = respawn
         self.memory_bytes_max = memory_bytes_max
@@ -150,6 +153,7 @@ class WriterLane:
         if self._deadline is not None:
             self._deadline.cancel()
         ran = running[: len(done.outcomes)]
+        self.tally.batches.add(len(ran))
         self._queue.extendleft(reversed(running[len(done.outcomes) :]))
         self._publish(done.ts, done, ran)
         self.log_bytes = done.log_bytes
@@ -179,10 +183,16 @@ class WriterLane:
             return
         if outcome.ran_for_ms or outcome.failure is not None:  # Otherwise it is what an earlier run has left.
             call = mutation.call
+            self.tally.ran("mutation", call.path, outcome, outcome.ran_for_ms)
             caller = caller_of(call, "HttpApi" if mutation.subscriber is None else "SyncWorker")
             self.recorder.ran("mutation", call.path, call.request_id, caller, outcome)
 
     # -- the process
+
+    @property
+    def state(self) -> LaneState:
+        isolates = [self._writer] if self._writer is not None and self._writer.alive else []
+        return LaneState(isolates, len(self._queue), len(self._running), self.restarts)
 
     def install(self, writer: Isolate) -> None:
         """Take a prepared writer into service."""

@@ -15,6 +15,7 @@ from litestar import Litestar, Response, asgi
 from litestar.exceptions import HTTPException
 
 from joelclaw.http.api import Api
+from joelclaw.http.health import HealthRoutes
 from joelclaw.http.requests import Receive, Scope, Send
 from joelclaw.http.site import UNDER, Site
 
@@ -46,14 +47,26 @@ class App(Litestar):
 class Doors:
     """Tells by the port at which a request came in whom it is for."""
 
-    def __init__(self, app: App, site: Site, site_port: int) -> None:
+    def __init__(
+        self,
+        app: App,
+        site: Site,
+        site_port: int,
+        metrics: HealthRoutes | None = None,
+        metrics_port: int | None = None,
+    ) -> None:
         self._app = app
         self._site = site
         self._site_port = site_port
+        self._metrics = metrics
+        self._metrics_port = metrics_port
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["server"][1] == self._site_port:
+        port = scope["server"][1]
+        if port == self._site_port:
             await self._site(scope, receive, send)
+        elif port == self._metrics_port and self._metrics is not None:
+            await self._metrics(scope, receive, send)
         elif scope["raw_path"].startswith(UNDER + b"/"):
             scope["raw_path"] = scope["raw_path"].removeprefix(UNDER)
             await self._site(scope, receive, send)

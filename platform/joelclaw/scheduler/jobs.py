@@ -123,7 +123,7 @@ class Jobs:
             return False
         ran = _outcome_of_job(outcome)
         if ran is not None:
-            self._engine.recorder.ran("mutation", job.path, request_id, "Scheduler", ran)
+            self._engine.tell_run("mutation", job.path, request_id, "Scheduler", ran)
             self._tell_of_failure(job, request_id, ran.failure)
         if failure is None:
             return True

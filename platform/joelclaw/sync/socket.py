@@ -141,6 +141,11 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def subscriptions(self) -> int:
+        """Queries that the open ones ask for, each counted as often as it is asked for."""
+        return sum(len(socket.session.subscriber.queries) for socket in self._open)
+
     async def serve(self, receive: Receive, send: Send, outlet: Outlet | None = None) -> None:
         """Serve one connection, from the handshake to its end."""
         await receive()

@@ -622,7 +622,10 @@ class FileTooLarge(PlatformError):
         self.bytes_max = bytes_max
 
     def __str__(self) -> str:
-        return f"The file is larger than {self.bytes_max:,} bytes, which is the most that is taken here"
+        return (
+            f"The file is larger than {self.bytes_max:,} bytes; "
+            f"send less, or raise limits.upload_bytes in joelclaw.toml"
+        )
 
 
 class DigestMismatch(PlatformError):
@@ -870,7 +873,7 @@ class LoopBlocked(Interrupted):
     def __str__(self) -> str:
         return (
             f"An action ran for more than {self.limit_s:g}s without awaiting anything, and all others had to wait; "
-            f"move such work to asyncio.to_thread()"
+            f"move such work to asyncio.to_thread(), or raise limits.action_blocks_s in joelclaw.toml"
         )
 
 

@@ -377,8 +377,10 @@ def test_limits_are_declared(deployment: Callable[..., Deployment]) -> None:
     add(lab, "one", "two", "three", "one two", topic="a")
     assert find(lab, "one two three", 'topic="a"') == ["one two", "two", "one"]
     message = lab.refuse('ctx.db.search(Note.search_text, "one", topic="a", author="ann")', "read")
-    assert "too many filter conditions. Max: 1 Actual: 2" in message
-    assert "(fetched 3)" in lab.refuse('ctx.db.search(Note.search_text, "one t").collect()', "read")
+    assert "too many filter conditions. Max: 1 Actual: 2. Use fewer, or raise limits.search_filters" in message
+    message = lab.refuse('ctx.db.search(Note.search_text, "one t").collect()', "read")
+    assert "(fetched 3)" in message
+    assert "raise limits.search_results in joelclaw.toml" in message
     found = pages(lab, "one t", 10)
     assert [len(page["page"]) for page in found] == [3, 1]
     assert found[0]["pageStatus"] == "SplitRequired"

@@ -237,8 +237,8 @@ def test_limits_are_declared(deployment: Callable[..., Deployment]) -> None:
     """VEC-2, VEC-3: `[limits]` says how many hits and filters a vector search may have, in an action, too."""
     limits = Limits(vector_results=2, vector_filters=1)
     lab = Lab(deployment({"schema.py": SCHEMA, "lab.py": FUNCTIONS, "actions.py": ACTIONS}, limits=limits))
-    said = "`limit` must be a whole number from 1 to 2, not 3"
+    said = "`limit` must be a whole number from 1 to 2, not 3; for more, raise limits.vector_results in joelclaw.toml"
     assert said in lab.refuse("ctx.db.vector_search(Doc.by_embedding, [1.0, 0.0], limit=3)", "read")
     assert lab.read("return len(ctx.db.vector_search(Doc.by_embedding, [1.0, 0.0]))") == 0
-    with pytest.raises(CallError, match="Max: 1 Actual: 2"):
+    with pytest.raises(CallError, match=r"Max: 1 Actual: 2\. Use fewer, or raise limits\.vector_filters"):
         act(lab, 'await ctx.vector_search(Doc.by_embedding, [1.0, 0.0], topic=any_of("a", "b"), limit=1)')

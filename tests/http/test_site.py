@@ -327,7 +327,8 @@ def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
         assert server.post("/echo", b"x" * 200_000).content == b"x" * 200_000
         declared = server.post("/echo", b"x" * 200_001)
         assert (declared.status_code, declared.json()["code"]) == (413, "RequestTooLarge")
-        assert declared.json()["message"] == "The request's body is larger than 200,000 bytes"
+        too_large = "The request's body is larger than 200,000 bytes; raise limits.http_body_bytes in joelclaw.toml"
+        assert declared.json()["message"] == f"{too_large}, or send less"
         chunked = server.post("/echo", iter([b"x" * 50_000] * 5))
         assert chunked.status_code == 413
         assert "The request's body is larger than 200,000 bytes" in chunked.json()["code"]

@@ -72,6 +72,7 @@ def test_a_loop_that_awaits_nothing_is_interrupted(deployment: Deployment) -> No
     assert hog.run == 2
     assert hog.outcome.failure is not None
     assert hog.outcome.failure.code == "loop_blocked"
+    assert "raise limits.action_blocks_s in joelclaw.toml" in hog.outcome.failure.message
     assert "errands.py" in hog.outcome.failure.frames
     assert actor.receive(ActionDone).run == 3
     actor.send(Answer(ask=ask.ask, outcome=Outcome(value=b'"id1"')))

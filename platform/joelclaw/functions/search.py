@@ -21,6 +21,7 @@ from joelclaw.errors import Misuse
 from joelclaw.functions.calls import Range
 from joelclaw.functions.rows import Rows, both
 from joelclaw.functions.run import Run
+from joelclaw.limits import setting
 from joelclaw.schema.finding import Conditions, Reading, SearchFinder, readings_of_search
 from joelclaw.schema.layout import IndexLayout
 from joelclaw.schema.pagination import Page, PageOptions
@@ -162,8 +163,8 @@ class RankedWalk:
         for number, match in enumerate(matches):
             if number == maximum:
                 raise Misuse(
-                    f"Search query scanned too many documents (fetched {maximum}). Use a smaller limit, "
-                    f"paginate the query, or use a filter field to narrow it down."
+                    f"Search query scanned too many documents (fetched {maximum}). Use a smaller limit, paginate the "
+                    f"query, use a filter field to narrow it down, or {setting('search_results')}."
                 )
             raw = run.snapshot.get(table.layout, match.id)
             if raw is None:

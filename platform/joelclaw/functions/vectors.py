@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from joelclaw.errors import Misuse
 from joelclaw.functions.run import Run
 from joelclaw.functions.search import note_readings
-from joelclaw.limits import Limits
+from joelclaw.limits import Limits, setting
 from joelclaw.schema.finding import Conditions, VectorFinder, readings_of_vectors, unit_vector
 from joelclaw.schema.marks import Id
 from joelclaw.schema.search import AnyOf
@@ -69,7 +69,10 @@ def lookup_of(
     if limit is None:
         limit = min(DEFAULT_LIMIT, limits.vector_results)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= limits.vector_results:
-        raise Misuse(f"`limit` must be a whole number from 1 to {limits.vector_results}, not {limit!r:.40}")
+        raise Misuse(
+            f"`limit` must be a whole number from 1 to {limits.vector_results}, not {limit!r:.40}; "
+            f"for more, {setting('vector_results')}"
+        )
     if either is not None and not isinstance(either, AnyOf):
         raise Misuse(f"{finder.subject}: the third argument is any_of(field=..., other=...), not {either!r:.80}")
     return Lookup(unit_vector(numbers), finder.conditions(equal, either, limits.vector_filters), limit)

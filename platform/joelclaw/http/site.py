@@ -27,6 +27,7 @@ from joelclaw.functions.manifest import Manifest, RouteSpec
 from joelclaw.http.forwarding import Proxies
 from joelclaw.http.requests import JSON, TEXT, Answer, Receive, Scope, Send, respond
 from joelclaw.isolate.messages import BodyEnd, HttpRequest, ResponseStart
+from joelclaw.limits import setting
 from joelclaw.sync.wording import Wording, random_request_id
 
 UNDER: Final = b"/http"
@@ -228,10 +229,5 @@ def _declared_size(scope: Scope) -> int:
 
 
 def _too_large(bytes_max: int) -> Answer:
-    return Answer(
-        msgspec.json.encode(
-            {"code": "RequestTooLarge", "message": f"The request's body is larger than {bytes_max:,} bytes"}
-        ),
-        413,
-        JSON,
-    )
+    message = f"The request's body is larger than {bytes_max:,} bytes; {setting('http_body_bytes')}, or send less"
+    return Answer(msgspec.json.encode({"code": "RequestTooLarge", "message": message}), 413, JSON)

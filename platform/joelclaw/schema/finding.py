@@ -25,9 +25,10 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from joelclaw.errors import DocumentRefused, Misuse
+from joelclaw.limits import setting
 from joelclaw.schema.keys import FieldPlan, could_be, defaults_text
 from joelclaw.schema.kinds import Kind, ListKind, NullKind, NumberKind, StringKind, UnionKind
 from joelclaw.schema.layout import IndexKey, SearchEntry, VectorEntry
@@ -72,6 +73,9 @@ class Conditions(NamedTuple):
 class Finder:
     """What search and vector indexes have in common: one field that they are about, and filter fields."""
 
+    conditions_limit: ClassVar[str]
+    """The limit of a search's conditions, by its name in `Limits`."""
+
     def __init__(self, owner: str, python_name: str, name: str, field: FieldPlan, filters: Sequence[FieldPlan]) -> None:
         self.python_name = python_name
         self.name = name
@@ -98,7 +102,8 @@ class Finder:
         actual = sum(map(len, groups))
         if actual > maximum:
             raise Misuse(
-                f"Search query against {self.subject} has too many filter conditions. Max: {maximum} Actual: {actual}"
+                f"Search query against {self.subject} has too many filter conditions. Max: {maximum} Actual: {actual}. "
+                f"Use fewer, or {setting(self.conditions_limit)}."
             )
         return Conditions(tuple(groups))
 
@@ -126,6 +131,8 @@ class Finder:
 
 class SearchFinder(Finder):
     """A search index, ready to make entries."""
+
+    conditions_limit = "search_filters"
 
     _last: tuple[str, tuple[tuple[str, int], ...]] = ("", ())
     """A text and its terms. A document that is changed is read twice, before and after, mostly with the same text."""
@@ -155,6 +162,8 @@ class SearchFinder(Finder):
 
 class VectorFinder(Finder):
     """A vector index, ready to make entries."""
+
+    conditions_limit = "vector_filters"
 
     def __init__(
         self,

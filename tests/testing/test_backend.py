@@ -1,5 +1,6 @@
 """`joelclaw.testing`: calls, callers, live results, time, and all that a test can look at."""
 
+import asyncio
 import socket
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -371,6 +372,17 @@ def test_backends_are_apart(project: Project) -> None:
         assert first.query("notes:texts") == ["one"]
         assert second.query("notes:texts") == []
         assert first.clock.now() - second.clock.now() == 3_600_000
+
+
+def test_a_test_with_an_event_loop_is_told_what_to_do(lab: Backend) -> None:
+    """A backend waits for its own loop, which cannot run inside of another one."""
+
+    async def asks() -> None:
+        with pytest.raises(Misuse, match="write the test as `def`"):
+            lab.query("notes:texts")
+
+    asyncio.run(asks())
+    assert lab.query("notes:texts") == []
 
 
 def test_nothing_is_left_of_a_backend(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,6 +178,9 @@ class Backend(Caller):
         if self._loop.is_closed():
             work.close()
             raise Misuse("this backend is closed; make one for each test")
+        if _in_loop():
+            work.close()
+            raise Misuse("a backend is asked where no event loop runs; write the test as `def`, not as `async def`")
         with captured():
             return self._loop.run_until_complete(run())
 
@@ -255,3 +258,12 @@ class Backend(Caller):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _in_loop() -> bool:
+    """Whether an event loop runs around us already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

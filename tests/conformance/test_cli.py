@@ -1,6 +1,8 @@
 """The official command line as it is shipped, against a real server."""
 
 import json
+import re
+import shlex
 import shutil
 import socket
 import urllib.error
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.codegen.compiler import diagnostics
-from tests.conformance.deployment import ADMIN_KEY, Deployment
+from tests.conformance.deployment import ADMIN_KEY, Deployment, copy_app
 from tests.conformance.official_cli import WebProject
 
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "convex-cli.md"
 TSCONFIG = Path(__file__).parents[1] / "codegen" / "site" / "tsconfig.json"
 REFUSED = "Functions of this deployment are Python"
 
@@ -377,3 +380,29 @@ def test_a_push_is_not_unpacked_beyond_measure(deployment: Deployment) -> None:
 
     assert (status, refusal["code"]) == (413, "RequestTooLarge")
     assert deployment.query("counters:value", name="-") == 0
+
+
+# -- documentation
+
+
+def test_the_session_of_the_documentation_runs(node_modules: Path, tmp_path: Path) -> None:
+    """What docs/convex-cli.md shows being typed prints what stands below it, with the app that it shows."""
+    page = DOCUMENTATION.read_text("utf-8")
+    project = copy_app(tmp_path / "project")
+    shutil.rmtree(project / "app_functions")
+    (project / "app_functions").mkdir()
+    for name, text in re.findall(r"```python\n# (\S+\.py)\n(.*?)```", page, re.DOTALL):
+        (project / name).write_text(text)
+    (session,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    steps = [step.partition("\n") for step in session.split("$ npx convex ")[1:]]
+
+    shown = Deployment(project)
+    shown.start()
+    try:
+        convex = WebProject(tmp_path / "web", node_modules, shown.url, ADMIN_KEY)
+        told = [(command, convex(*shlex.split(command)).out) for command, _, _ in steps]
+    finally:
+        shown.server.stop()
+
+    assert len(told) > 5
+    assert told == [(command, output) for command, _, output in steps]

@@ -9,6 +9,7 @@ from joelclaw.schema.hints import Scope, kind_of
 from joelclaw.schema.marks import Id
 from joelclaw.schema.structs import Object
 from joelclaw.schema.text import VALUE_TEXT_LENGTH_MAX, did_you_mean, validator_json, value_text
+from joelclaw.schema.validators import FieldSpec, NumberType, ObjectType
 from joelclaw.values.int64 import Int64
 from joelclaw.values.wire import to_json
 from tests.schema.strategies import User
@@ -58,6 +59,28 @@ class Item(Object):
 def test_validators_have_the_official_json(hint: Any, expected: Any) -> None:
     """The JSON that the official command line reads function specifications in (SCM-9)."""
     assert validator_json(kind_of(hint, Scope(__name__, globals())).validator) == expected
+
+
+def test_a_union_has_each_member_once() -> None:
+    """Two hints that are one type on the wire are told once; 1 and True are two."""
+
+    def described(hint: Any) -> dict[str, Any]:
+        return validator_json(kind_of(hint, Scope(__name__, globals())).validator)
+
+    assert described(int | float) == {"type": "number"}
+    assert described(Literal[1, True])["value"] == [
+        {"type": "literal", "value": 1.0},
+        {"type": "literal", "value": True},
+    ]
+
+
+def test_validators_have_two_faces() -> None:
+    """Who writes may leave out a field with a default; who reads finds it there."""
+    field = FieldSpec(name="n", python_name="n", validator=NumberType(), optional=True)
+    spec = ObjectType(fields=(field,))
+
+    assert validator_json(spec)["value"]["n"]["optional"] is True
+    assert validator_json(spec, "reads")["value"]["n"]["optional"] is False
 
 
 @pytest.mark.parametrize(

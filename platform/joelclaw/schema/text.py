@@ -52,11 +52,7 @@ _WORDS = {"number": "float64", "bigint": "int64"}
 
 
 def validator_json(validator: Validator, side: Side = "writes") -> dict[str, Any]:
-    """
-    The validator in the JSON form that the official command line and dashboard read.
-
-    What that form cannot say becomes something wider, never narrower.
-    """
+    """The validator in the JSON form that the official command line and dashboard read: a whole number is a number."""
     match validator:
         case LiteralType(value=value):
             return {"type": "literal", "value": to_json(value)}
@@ -64,8 +60,9 @@ def validator_json(validator: Validator, side: Side = "writes") -> dict[str, Any
             return {"type": "id", "tableName": table}
         case ArrayType(element=element):
             return {"type": "array", "value": validator_json(element, side)}
-        case RecordType():
-            return _record_json(validator, side)
+        case RecordType(key=key, value=item):
+            values = {"fieldType": validator_json(item, side), "optional": False}
+            return {"type": "record", "keys": validator_json(key, side), "values": values}
         case UnionType(members=members):
             return _union_json([validator_json(member, side) for member in members])
         case ObjectType(fields=fields):
@@ -77,17 +74,6 @@ def validator_json(validator: Validator, side: Side = "writes") -> dict[str, Any
 def _field_json(field: FieldSpec, side: Side) -> dict[str, Any]:
     optional = field.optional if side == "writes" else field.absent
     return {"fieldType": validator_json(field.validator, side), "optional": optional}
-
-
-def _record_json(record: RecordType, side: Side) -> dict[str, Any]:
-    """Keys of a record are no literals there; an object whose fields may be missing has the same values."""
-    value = validator_json(record.value, side)
-    keys = record.key.members if isinstance(record.key, UnionType) else (record.key,)
-    literals = [str(key.value) for key in keys if isinstance(key, LiteralType)]
-    if len(literals) == len(keys):
-        return {"type": "object", "value": {name: {"fieldType": value, "optional": True} for name in literals}}
-    key = {"type": "string"} if literals else validator_json(record.key, side)
-    return {"type": "record", "keys": key, "values": {"fieldType": value, "optional": False}}
 
 
 def _union_json(members: list[dict[str, Any]]) -> dict[str, Any]:

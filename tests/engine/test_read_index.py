@@ -130,3 +130,12 @@ def test_the_last_key_of_a_prefix() -> None:
     index.add((read,), "the rest")
     assert index.stab([IndexKey(1, b"c\xfe\xfe", (0, 1, 3))]) == {"the rest"}
     assert not index.stab([IndexKey(1, b"d", (0, 1))])
+
+
+def test_an_open_range_that_begins_at_the_key_is_found() -> None:
+    """The newest document of a table, read from its end, wakes its reader when it is changed itself."""
+    index: ReadIndex[str] = ReadIndex()
+    key = b"\x05newest"
+    index.add([Range(7, b"", key, None)], "newest first")
+
+    assert index.stab([IndexKey(7, key, (0, len(key)))]) == {"newest first"}

@@ -76,7 +76,8 @@ class _Blocks(Generic[Holder]):
             self.ends[at] = max(other[1] for other in block)
 
     def stab(self, key: bytes, found: set[Holder]) -> None:
-        reach = bisect_right(self.firsts, (key, _AFTER_EVERY_KEY, 0))
+        # Whatever begins at the key or before it; a tuple that begins with the key alone would pass by some.
+        reach = bisect_left(self.firsts, (key + b"\0",))
         for at in range(reach):
             if self.ends[at] > key:
                 found.update(holder for start, end, _, holder in self.blocks[at] if start <= key < end)

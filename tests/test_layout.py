@@ -26,7 +26,7 @@ LAYERS = (
     ("scheduler",),
     ("auth",),
     ("logs", "metrics"),
-    ("backup",),
+    ("backup", "transfer"),
     ("engine",),
     ("isolate",),
     ("author API",),

@@ -297,6 +297,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.database.with_name(f"{self.database.name}-bundles")
 
     @property
+    def transfers(self) -> Path:
+        """The folder of exports and uploads, beside the database and named after it."""
+        return self.database.with_name(f"{self.database.name}-transfers")
+
+    @property
     def admin_key_file(self) -> Path:
         """Where a development server keeps its admin key for the command line, beside the database."""
         return self.database.parent / "admin_key"
@@ -444,7 +449,6 @@ def _check_references(config: Config) -> None:
     """Refuse a folder or file that the declaration names and that is not there, and a proxy that can be none."""
     for proxy in config.server.trusted_proxies:
         _check_proxy(config, proxy)
-    _check_backup(config)
     for setting, name, exists, kind in (
         ("functions", config.app.functions, Path.is_dir, "folder"),
         ("schema", config.app.schema, Path.is_file, "file"),
@@ -456,24 +460,6 @@ def _check_references(config: Config) -> None:
                 line,
                 f"app.{setting} names the {kind} '{name}', which is not there; create it or correct the name",
             )
-
-
-def _check_backup(config: Config) -> None:
-    from zoneinfo import ZoneInfo
-
-    from joelclaw.values.calendars import calendar_problem
-
-    def refuse(setting: str, reason: str) -> NoReturn:
-        raise ConfigRefused(config.source.path.name, config.source.line("backup", setting), reason)
-
-    if config.backup.cron is not None and (problem := calendar_problem(config.backup.cron)):
-        refuse("cron", f"backup.cron: {problem[0]}; {problem[1]}")
-    try:
-        ZoneInfo(config.backup.tz)
-    except (ValueError, OSError, LookupError):
-        refuse("tz", f"backup.tz: there is no time zone {config.backup.tz!r:.80}; write one like Europe/Berlin or UTC")
-    if not config.backup.to:
-        refuse("to", 'backup.to names no place; write one like ["file:///data/backups"]')
 
 
 def _check_proxy(config: Config, text: str) -> None:

@@ -52,6 +52,14 @@ Every error that we raise on purpose.
     ├── StorageIdRefused      text that is the id of no stored file
     └── StoredFileNotFound    the file to delete does not exist, or not any more
 
+    PlatformError, in exports and imports
+    ├── ImportRefused         a file that cannot be imported; nothing was changed
+    └── ExportRefused         what cannot be exported
+
+    PlatformError, about backups
+    ├── BackupFailed          a backup cannot be made, kept or restored; nothing was changed
+    └── BackupDamaged         a file is no backup of ours, or not what was written
+
     PlatformError, at the door
     ├── TokenRefused          a user's token is nobody's, or not any more
     ├── AdminKeyRefused       an admin key opens nothing here, or acts as nobody
@@ -670,6 +678,26 @@ class StoredFileNotFound(PlatformError):
         return f"storage id {self.id} not found"
 
 
+class BackupFailed(PlatformError):
+    """A backup cannot be made, kept or restored. What was there before is there still."""
+
+    code = "backup_failed"
+
+
+class BackupDamaged(PlatformError):
+    """A file is no backup of ours, or not what was written. Nothing was restored from it."""
+
+    code = "backup_damaged"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name} is not sound: {self.reason}; use another backup"
+
+
 class TokenRefused(PlatformError):
     """A user's token is nobody's, or not any more. `reason_code` is the word that clients know the reason by."""
 
@@ -900,3 +928,35 @@ def _quoted(text: str, length_max: int = 80) -> str:
 def _shortened(value: int) -> str:
     # Decimal digits of a huge integer cost quadratic time, and Python refuses beyond 4300 of them.
     return str(value) if value.bit_length() <= 256 else f"an integer of {value.bit_length()} bits"
+
+
+# -- exports and imports
+
+
+class ImportRefused(PlatformError):
+    """A file cannot be imported. Nothing was changed."""
+
+    code = "import_refused"
+    public = True
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}" if self.place else self.reason
+
+
+class ExportRefused(PlatformError):
+    """There is nothing that could be exported so."""
+
+    code = "export_refused"
+    public = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason

@@ -52,6 +52,7 @@ from joelclaw.http.pushes import PushRoutes
 from joelclaw.http.requests import Cors
 from joelclaw.http.site import Site
 from joelclaw.http.storage import StorageRoutes
+from joelclaw.http.transfer import TransferRoutes
 from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.logs.recorder import RunLog
 from joelclaw.metrics.collector import Metrics
@@ -63,6 +64,7 @@ from joelclaw.store.file_systems import network_file_system
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.websocket import WebSocketProtocol
 from joelclaw.sync.wording import Wording
+from joelclaw.transfer.transfers import Transfers
 
 FRAME_ARGUMENTS = 2
 """Arguments as large as allowed may come in one frame, and their text may be larger than they count. Refusing it would
@@ -175,13 +177,15 @@ async def _serve(
                 secret=lambda: engine.secret,
                 bytes_max=lambda: deployer.config.limits.upload_bytes,
             )
-            async with _running(services(engine, config, files)):
+            transfers = Transfers(engine, config.transfers)
+            async with _running([transfers, *services(engine, config, files)]):
                 await _serve_api(
                     config,
                     engine,
                     authenticator,
                     storage,
                     run_log,
+                    transfers,
                     deployer,
                     listener,
                     site,
@@ -257,6 +261,7 @@ async def _serve_api(
     authenticator: Authenticator,
     storage: StorageRoutes,
     run_log: RunLog,
+    transfers: Transfers,
     deployer: Deployer,
     listener: sockets_of_the_system.socket,
     site_listener: sockets_of_the_system.socket,
@@ -289,6 +294,7 @@ async def _serve_api(
         arguments_bytes=lambda: engine.limits.arguments_bytes,
         more_routes=_health_routes(health)
         | _admin_routes(engine, authenticator, run_log, stop)
+        | _transfer_routes(transfers, authenticator)
         | _tool_routes(engine, authenticator, _origins(config, listener, site_listener)),
     )
     site = Site(
@@ -341,6 +347,20 @@ def _admin_routes(
         "/api/stream_function_logs": {"GET": logs.function_logs},
         "/api/stream_udf_execution": {"GET": logs.executions},
         "/api/app_metrics/stream_function_logs": {"GET": logs.function_logs},
+    }
+
+
+def _transfer_routes(transfers: Transfers, authenticator: Authenticator) -> dict[str, dict[str, Handler]]:
+    routes = TransferRoutes(transfers, authenticator)
+    return {
+        "/api/export/request/zip": {"POST": routes.request_zip},
+        "/api/export/request/table": {"POST": routes.request_table},
+        "/api/export/zip/": {"GET": routes.fetch},
+        "/api/import/start_upload": {"POST": routes.start_upload},
+        "/api/import/upload_part": {"POST": routes.upload_part},
+        "/api/import/finish_upload": {"POST": routes.finish_upload},
+        "/api/perform_import": {"POST": routes.perform},
+        "/api/cancel_import": {"POST": routes.cancel},
     }
 
 

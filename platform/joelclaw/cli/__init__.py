@@ -16,11 +16,15 @@ from importlib.metadata import version
 
 import rich_click as click
 
+from joelclaw.cli.backup import backup
 from joelclaw.cli.codegen import codegen
 from joelclaw.cli.crons import crons
 from joelclaw.cli.dev import dev
+from joelclaw.cli.doctor import doctor
 from joelclaw.cli.env import env
+from joelclaw.cli.export import export
 from joelclaw.cli.functions import functions
+from joelclaw.cli.importing import import_file
 from joelclaw.cli.logs import logs
 from joelclaw.cli.new import new
 from joelclaw.cli.run import run
@@ -48,5 +52,5 @@ def main() -> None:
     """A reactive backend whose functions are typed Python files."""
 
 
-for command in (new, dev, serve, run, crons, logs, env, functions, codegen):
+for command in (new, dev, serve, run, backup, crons, logs, env, functions, codegen, export, import_file, doctor):
     main.add_command(command)

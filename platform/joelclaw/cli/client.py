@@ -9,7 +9,7 @@ import base64
 import http.client
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -18,6 +18,7 @@ import msgspec
 from joelclaw.errors import CommandFailed, NoServer
 
 RESULT_BYTES_MAX = 64 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
 CALL_TIMEOUT_S = 600.0
 """Actions may take long; a server that is gone is noticed when its socket closes."""
 
@@ -132,6 +133,39 @@ class Client:
         """
         self._accepted(*self._request("POST", path, msgspec.json.encode(body)))
 
+    def send(self, path: str, body: bytes = b"") -> bytes:
+        """
+        Hand bytes to a route for administrators; what it answers.
+
+        Raises:
+            CommandFailed: No server answers, or it refuses.
+        """
+        return self._accepted(*self._request("POST", path, body, "application/octet-stream"))
+
+    def exchange(self, path: str, body: object) -> bytes:
+        """As `send`, for JSON."""
+        return self._accepted(*self._request("POST", path, msgspec.json.encode(body)))
+
+    def fetch(self, path: str) -> Iterator[bytes]:
+        """
+        What a route for administrators answers, in pieces; all of it, or it raises.
+
+        Raises:
+            CommandFailed: No server answers, it refuses, or the connection ends before the answer does.
+        """
+        with closing(self._connection()) as connection:
+            try:
+                connection.request("GET", self._url.path + path, None, {"Authorization": self._authorization()})
+                response = connection.getresponse()
+                if response.status != http.HTTPStatus.OK:
+                    self._accepted(response.status, response.read())
+                while piece := response.read(PIECE_BYTES):
+                    yield piece
+                if response.length:
+                    raise CommandFailed(f"{self._url.geturl()} broke off before the end; try again")
+            except (OSError, http.client.HTTPException) as exc:
+                raise self._unreachable(exc) from exc
+
     def _accepted(self, status: int, answer: bytes) -> bytes:
         if status == http.HTTPStatus.OK:
             return answer
@@ -146,13 +180,18 @@ class Client:
             f"{self._url.geturl()} answered {status}, but not as a deployment does; is it the right address?"
         )
 
-    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def _connection(self) -> http.client.HTTPConnection:
         # Not urllib: it would send a call to this machine through the proxy of the environment.
         kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
         assert self._url.hostname is not None
-        connection = kind(self._url.hostname, self._url.port, timeout=CALL_TIMEOUT_S)
+        return kind(self._url.hostname, self._url.port, timeout=CALL_TIMEOUT_S)
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
+        connection = self._connection()
         try:
-            headers = {"Content-Type": "application/json", "Authorization": self._authorization()}
+            headers = {"Content-Type": content_type, "Authorization": self._authorization()}
             connection.request(method, self._url.path + path, body, headers)
             response = connection.getresponse()
             return response.status, response.read()

@@ -13,7 +13,7 @@ on only the new code is asked. Old rounds finish on the snapshots that they hold
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -278,6 +278,37 @@ class Engine:
             self._writer.resume()
             self._readers.resume()
         return old_writer
+
+    async def renew(self, change: Callable[[], Awaitable[bool]]) -> None:
+        """
+        Let `change` have the database for itself, then serve what it has left, as after a deploy of the same code.
+
+        Mutations wait meanwhile; queries are answered as of before. If `change` answers False it has changed
+        nothing, and nothing else happens.
+        """
+        while True:
+            release = self._current
+            crew = await self.muster(release.load)
+            async with self._deploying:
+                try:
+                    if self.release is release:
+                        old_writer = await self._change(crew, change)
+                        break
+                except BaseException:
+                    await crew.dismiss()
+                    raise
+                finally:
+                    self._spares.refill()
+            await crew.dismiss()  # A deploy was faster: its code goes on.
+        await (old_writer.close() if old_writer is not None else crew.dismiss())
+
+    async def _change(self, crew: Crew, change: Callable[[], Awaitable[bool]]) -> Isolate | None:
+        """The writer that wrote before; None: nothing was changed."""
+        await self._writer.pause()
+        try:
+            return await self._swap(crew) if await change() else None
+        finally:
+            self._writer.resume()
 
     def _announce(self, prepared: Prepared, *, first: bool) -> None:
         """The new code's commit, published in one step with the hand-over."""

@@ -55,6 +55,9 @@ from joelclaw.sync.socket import OUTLET, Sockets
 from joelclaw.sync.wording import Wording, log_lines_text, random_request_id
 
 BATCH_QUERIES_MAX = 256
+EXPORTS = "/api/export/zip/"
+"""What is below it is one route."""
+
 ECHO_BYTES_MAX = 128 * 1024 * 1024
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 
@@ -169,6 +172,8 @@ class Api:
         methods = self._routes.get(request.path)
         if methods is None and request.path.startswith("/api/run/"):
             methods = {"POST": self._run_by_path}
+        if methods is None and request.path.startswith(EXPORTS):
+            methods = self._routes.get(EXPORTS)
         if methods is None:
             raise _unknown(request.path)
         handler = methods.get("GET" if request.method == "HEAD" else request.method)

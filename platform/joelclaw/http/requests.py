@@ -6,7 +6,7 @@ messages. Origins are mirrored, on errors and preflights too, for without those 
 sees only a network failure. That is harmless: nothing here is authenticated by a cookie.
 """
 
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -173,6 +173,9 @@ class Answer(NamedTuple):
     body: bytes
     status: int = 200
     content_type: Header = JSON
+    headers: tuple[Header, ...] = ()
+    pieces: AsyncIterator[bytes] | None = None
+    """More of the body, if it is not to be in memory whole; a header says how long all of it is."""
 
 
 def text_answer(text: str) -> Answer:
@@ -214,6 +217,17 @@ class Cors:
 async def respond(send: Send, answer: Answer, more_headers: list[Header]) -> None:
     """Send an answer."""
     body = answer.body
-    headers = [answer.content_type, (b"content-length", b"%d" % len(body)), *more_headers]
+    if answer.pieces is not None:
+        await _stream(send, answer, answer.pieces, more_headers)
+        return
+    headers = [answer.content_type, (b"content-length", b"%d" % len(body)), *answer.headers, *more_headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _stream(send: Send, answer: Answer, pieces: AsyncIterator[bytes], more_headers: list[Header]) -> None:
+    headers = [answer.content_type, *answer.headers, *more_headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

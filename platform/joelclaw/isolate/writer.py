@@ -44,11 +44,12 @@ from joelclaw.isolate.messages import (
     ToIsolate,
     UnsentReply,
 )
-from joelclaw.schema.layout import DocumentKey, IndexKey, TableLayout
+from joelclaw.schema.layout import DocumentKey, IndexKey, Layout, TableLayout
 from joelclaw.schema.problems import Place, Problem
 from joelclaw.schema.specs import TableSpec
 from joelclaw.store.protocol import CALLS_KEPT_MS, Commit, Transaction
 from joelclaw.store.sqlite import SqliteStore, open_sqlite
+from joelclaw.system.tables import StoredFile
 from joelclaw.values.timestamps import CommitTs
 
 BATCH_BUDGET_S: Final = 0.025
@@ -56,6 +57,9 @@ BATCH_BUDGET_S: Final = 0.025
 
 MISFITS_TOLD_MAX: Final = 5
 """Documents that a refusal names; who has mended them sees whether there are more."""
+
+FILES: Final = 4_096
+"""The number of the table of stored files. Those of other system tables follow the order in which they came to be."""
 
 _record = msgspec.msgpack.Encoder()
 _recorded: "msgspec.msgpack.Decoder[Outcome]" = msgspec.msgpack.Decoder(Outcome)
@@ -110,8 +114,11 @@ class Writer:
             if self._open_store is None:
                 self._open_store = open_sqlite(self._load.store_url, self._load.durability)
                 self._open_store.interruptible(self._hooks.timer.expired)
-            self._app.expect(self._store.layout())
-            layout = self._store.prepare([table.spec for table in self._app.tables.values()], self._examine)
+            known = self._store.layout()
+            self._app.expect(known)
+            layout = self._store.prepare(
+                [table.spec for table in self._app.tables.values()], self._examine, _first_numbers(known)
+            )
         except AppRefused as refused:
             return LoadFailed(problems=list(refused.problems))
         except PlatformError as error:
@@ -198,6 +205,11 @@ class Writer:
             txn.record_call(call.call_id, record, self._clock.now_ms())
         txn.release(savepoint)
         return _at(outcome, ts)
+
+
+def _first_numbers(known: Layout) -> dict[str, int]:
+    """Numbers of tables that are the same in every deployment from the start, so that exported ids fit into all."""
+    return {} if any(table.name == StoredFile.__table__ for table in known.tables) else {StoredFile.__table__: FILES}
 
 
 def _misfit(spec: TableSpec, raw: bytes, error: DocumentRefused) -> Problem:

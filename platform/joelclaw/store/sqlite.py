@@ -16,7 +16,8 @@ this way, and what was measured, is in DESIGN.md.
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf, nextafter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
@@ -45,6 +46,7 @@ from joelclaw.store.sqlite_catalog import (
     unique_range,
 )
 from joelclaw.store.sqlite_driver import Driver, Durability
+from joelclaw.store.sqlite_intake import STAGED
 from joelclaw.store.sqlite_search import SearchTables
 from joelclaw.store.sqlite_statements import DocumentStatements, IndexStatements
 from joelclaw.store.sqlite_vectors import VectorTable
@@ -358,6 +360,10 @@ class SqliteTransaction(_View):
             self._terms_wait = False
         return super()._search_tables(index)
 
+    def created_until(self, at_ms: float) -> None:
+        """Documents that were taken in have creation times up to this; `next_creation_time` goes on after it."""
+        self._creation_time = max(self._creation_time, at_ms)
+
     # -- savepoints
 
     def savepoint(self) -> int:
@@ -506,6 +512,16 @@ class SqliteStore:
             raise
         self.open_transaction = SqliteTransaction(self, driver, CommitTs(ts), creation_time)
         return self.open_transaction
+
+    @contextmanager
+    def attached(self, staging: str) -> Iterator[None]:
+        """Have the writing connection see a staging file (`sqlite_intake.py`), between transactions."""
+        driver = self.open_writer()
+        driver.rows(f"ATTACH DATABASE ? AS {STAGED}", (staging,))
+        try:
+            yield
+        finally:
+            driver.rows(f"DETACH DATABASE {STAGED}")
 
     def next_timestamp(self, clock: Clock) -> CommitTs:
         assert self.open_transaction is not None, "a timestamp is for a transaction that is open"

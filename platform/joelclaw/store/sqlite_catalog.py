@@ -334,6 +334,14 @@ class Fitting:
             self._driver.change('UPDATE "joelclaw.meta" SET layout_version = layout_version + 1')
         return read_layout(self._driver)
 
+    def renumber(self) -> None:
+        """The numbers alone, for tables that are to get documents of elsewhere."""
+        changes = self._driver.total_changes
+        tables = _read_tables(self._driver)
+        self._renumber(tables, {name: number for name, number in self._numbers.items() if name in tables})
+        if self._driver.total_changes != changes:
+            self._driver.change('UPDATE "joelclaw.meta" SET layout_version = layout_version + 1')
+
     # -- tables
 
     def _renumber(self, tables: Mapping[str, _Table], asked: Mapping[str, int]) -> None:

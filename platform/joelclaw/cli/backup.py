@@ -1,0 +1,111 @@
+"""
+`joelclaw backup`: make, list, prove and restore backups.
+
+They are made by this process from the files, beside a server or without one: reading the database
+stops nobody. Only restoring in place needs the server to be stopped.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import rich_click as click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from joelclaw.cli.project import declaration, project_option
+from joelclaw.cli.terminal import answer, out, tell
+
+if TYPE_CHECKING:
+    from joelclaw.backup.making import Backups, Proven
+
+
+@click.group()
+def backup() -> None:
+    """Make backups of database and files, prove them, and restore them."""
+
+
+@backup.command()
+@project_option
+def now(project: Path) -> None:
+    """Make a backup now, and let old ones go as [backup] keep says. Prints its name."""
+    made = _backups(project).make(datetime.now(UTC))
+    answer(made.name)
+    tell(f"{_contents(made.counts, made.files)}, {made.size:,} bytes, kept in {' and '.join(made.places)}.")
+    if made.gone:
+        tell(f"{len(made.gone)} files were deleted by the app meanwhile; they are not in it.")
+    if made.removed:
+        tell(f"{len(made.removed)} older backups went.")
+
+
+@backup.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@project_option
+def list_all(as_json: bool, project: Path) -> None:
+    """List all backups, oldest first."""
+    kept = _backups(project).kept()
+    if as_json:
+        answer(msgspec.json.format(msgspec.json.encode(kept), indent=2).decode())
+        return
+    if not kept:
+        tell("There are no backups yet; make one with `joelclaw backup now`.")
+        return
+    table = Table("backup", "made", "kept in", box=box.SIMPLE_HEAD, pad_edge=False)
+    for one in kept:
+        table.add_row(Text(one.name, "bold", overflow="fold"), Text(one.at), Text(one.place, overflow="fold"))
+    out.print(table)
+
+
+@backup.command()
+@click.argument("name", required=False)
+@project_option
+def verify(name: str | None, project: Path) -> None:
+    """Check the backup NAME, or the newest: every byte, the database inside, and every stored file."""
+    _tell_proven(_backups(project).prove(name))
+
+
+@backup.command()
+@project_option
+def drill(project: Path) -> None:
+    """Restore the newest backup into a scratch folder, and check that it is a sound deployment."""
+    _tell_proven(_backups(project).prove(None))
+
+
+@backup.command()
+@click.argument("name")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="Restore into this folder; it must be empty.")
+@click.option("--replace", is_flag=True, help="Replace the database that is there; it is set aside.")
+@project_option
+def restore(name: str, target: Path | None, replace: bool, project: Path) -> None:
+    """Restore the backup NAME in the place of the deployment's database and files, or into a folder."""
+    if target is not None and replace:
+        raise click.UsageError("--to and --replace exclude each other")
+    backups = _backups(project)
+    if target is not None:
+        _tell_proven(backups.restore_to(name, target))
+        return
+    from joelclaw.deploy.lock import locked
+
+    with locked(declaration(project).database):
+        proven, aside = backups.restore(name, replace=replace, now=datetime.now(UTC))
+    _tell_proven(proven)
+    if aside is not None:
+        tell(f"What was there before is in {aside}; remove it when you are sure.")
+
+
+def _backups(project: Path) -> "Backups":
+    from joelclaw.backup.making import Backups
+
+    return Backups(declaration(project))
+
+
+def _tell_proven(proven: "Proven") -> None:
+    answer(proven.name)
+    tell(f"{_contents(proven.counts, proven.files)}; all of it is sound.")
+
+
+def _contents(counts: dict[str, int], files: int) -> str:
+    own = {table: count for table, count in counts.items() if not table.startswith("_")}
+    return f"{sum(own.values()):,} documents in {len(own)} tables, {files:,} files"

@@ -21,6 +21,7 @@ from joelclaw.functions.loader import load_app
 from joelclaw.functions.storage import Places
 from tests.functions.deployment import CallError, deploy, value_of
 from tests.http.site_server import served
+from tests.transfer.places import Place
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -296,3 +297,20 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text("utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_example_of_the_export_and_import_page_runs(tmp_path: Path) -> None:
+    """The documents that docs/export-import.md shows come in, into the app that it shows."""
+    page = ROOT / "docs" / "export-import.md"
+    for name, text in examples(page).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "app_functions" / "__init__.py").touch()
+    [lines] = re.findall(r"```json\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "notes.jsonl").write_text(lines)
+    place = Place(tmp_path / "data", app=tmp_path)
+
+    assert place.bring_in(tmp_path / "notes.jsonl", table="notes") == 2
+    found = [(note["body"], note["stars"]) for note in place.values("notes")]
+    assert found == [("Bees sleep", 3.0), ("Bears, too", 0.0)]
+    assert described(tmp_path)["notes:listed"] == ("query", "anyone", [])

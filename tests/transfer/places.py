@@ -30,12 +30,12 @@ def id_of(number: int, place: int) -> str:
 class Place:
     """A deployment's database and folder of files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, app: Path = APP) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.load = Load(
             role="writer",
-            root=str(APP),
+            root=str(app),
             functions="app_functions",
             schema="schema.py",
             wire_names="camel",

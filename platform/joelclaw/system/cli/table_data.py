@@ -8,7 +8,7 @@ from joelclaw.functions.contexts import QueryCtx
 from joelclaw.functions.decorators import query
 from joelclaw.functions.pages import IndexCourse, paginate
 from joelclaw.schema.pagination import Page, PageOptions
-from joelclaw.system.cli.whole_tables import bounds_of, table_named
+from joelclaw.system.cli.whole_tables import bounds_of, find_table
 from joelclaw.values import wire
 
 
@@ -20,7 +20,9 @@ def documents(ctx: QueryCtx, table: str, order: Literal["asc", "desc"], paginati
     A page holds what one query may read; whoever wants more asks for the next.
     """
     run = ctx.db.run
-    opened = table_named(ctx, table)
+    opened = find_table(ctx, table)
+    if opened is None:
+        return Page(page=[], is_done=True, continue_cursor="")
     options = replace(pagination_opts, num_items=min(pagination_opts.num_items, run.limits.documents_read))
     course = IndexCourse(run, opened, bounds_of(opened), order == "desc")
     return paginate(ctx.db, course, wire.decode, None, options)

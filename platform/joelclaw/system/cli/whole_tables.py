@@ -1,29 +1,24 @@
-"""Tables by name, and all of each: what the functions of this folder have in common. It has none itself."""
+"""
+Tables by name, and all of each: what the functions of this folder have in common. It has none itself.
+
+A table that is not there is one without documents. The command line takes a query that fails for a
+defect of its own: it reports it to its makers, and where they cannot be reached it never ends.
+"""
 
 from typing import TYPE_CHECKING
 
-from joelclaw.errors import Misuse
-from joelclaw.functions.app import PUBLIC_SYSTEM_TABLES, OpenTable
+from joelclaw.functions.app import OpenTable
 from joelclaw.functions.contexts import QueryCtx
-from joelclaw.schema.text import did_you_mean
 
 if TYPE_CHECKING:
     from joelclaw.schema.bounds import Bounds
 
 
-def table_named(ctx: QueryCtx, name: str) -> OpenTable:
-    """
-    A table of the app or of the system.
-
-    Raises:
-        Misuse: There is none of this name.
-    """
+def find_table(ctx: QueryCtx, name: str) -> OpenTable | None:
+    """A table of the app or of the system, None if there is none of this name."""
     app = ctx.db.run.app
     info = app.tables.get(name)
-    if info is None:
-        shown = sorted(other for other in app.tables if not other.startswith("_") or other in PUBLIC_SYSTEM_TABLES)
-        raise Misuse(f"There is no table {name[:80]!r}; {did_you_mean(name, shown)}")
-    return app.open_table(info.cls)
+    return None if info is None else app.open_table(info.cls)
 
 
 def bounds_of(table: OpenTable) -> "Bounds":

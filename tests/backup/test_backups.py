@@ -13,7 +13,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,8 @@ from joelclaw.files.receiving import Received, receive
 from joelclaw.store.sqlite import open_sqlite
 from tests.cli.conftest import Run
 from tests.cli.conftest import joelclaw as joelclaw
+from tests.files.conftest import s3_server as s3_server
+from tests.files.s3_server import CREDENTIALS, S3Server
 from tests.functions.deployment import Deployment, deploy
 
 NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
@@ -307,3 +309,112 @@ def test_the_declaration_on_the_page_is_one(tmp_path: Path) -> None:
 
     assert config.backup.keep == Keep(daily=7, weekly=4, monthly=6)
     assert Backups(config)
+
+
+def test_a_bucket_keeps_backups(house: House, s3_server: S3Server, tmp_path: Path) -> None:
+    """To a bucket and back: kept, listed, proven, restored to a folder; files of others there are passed over."""
+    bucket = s3_server.url("backups/here")
+    (house.root / "joelclaw.toml").write_text(
+        f'[store]\nurl = "sqlite:///data/joelclaw.db"\n[files]\n'
+        f'access_key_id = "{CREDENTIALS["access_key_id"]}"\nsecret_access_key = "{CREDENTIALS["secret_access_key"]}"\n'
+        f'[backup]\nto = ["{bucket}"]\nkeep = {{ daily = 1, weekly = 0, monthly = 0 }}\n'
+    )
+    first = house.backups().make(NOW)
+    second = house.backups().make(NOW + timedelta(days=1))
+
+    assert second.removed == [first.name]
+    assert [kept.name for kept in house.backups().kept()] == [second.name]
+    assert house.backups().prove(None).name == second.name
+    house.backups().restore_to(second.name, tmp_path / "again")
+    assert notes(tmp_path / "again" / "joelclaw.db") == ["first"]
+
+
+def test_a_full_disk_leaves_no_half_backup(house: House) -> None:
+    """No room for the archive: the reason is told, nothing is kept, and nothing is left lying about."""
+    for number in range(40):
+        house.app.mutate("notes:add", text=random.Random(number).randbytes(5_000).hex())
+    house.settle()
+    copy_bytes = house.config.database.stat().st_size
+    program = f"""
+import resource, signal
+from datetime import UTC, datetime
+from pathlib import Path
+from joelclaw.backup import making
+from joelclaw.config import load_config
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+take = making.take_snapshot
+
+def take_and_fill(*paths):
+    take(*paths)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ({copy_bytes // 8},) * 2)
+
+making.take_snapshot = take_and_fill
+making.Backups(load_config(Path({str(house.root)!r}), {{}})).make(datetime.now(UTC))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "BackupFailed" in done.stderr
+    assert "cannot be written" in done.stderr
+    assert house.backups().kept() == []
+    assert os.listdir(house.root / "data" / "joelclaw.db-backup-work") == ["lock"]
+
+
+def test_a_backup_that_is_killed_leaves_none(house: House) -> None:
+    """Killed while the archive is written: no backup is there, and the next one works and clears away."""
+    program = f"""
+import os, signal
+from datetime import UTC, datetime
+from pathlib import Path
+from joelclaw.backup import archive
+from joelclaw.backup.making import Backups
+from joelclaw.config import load_config
+
+archive.stored_files = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+Backups(load_config(Path({str(house.root)!r}), {{}})).make(datetime.now(UTC))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert house.backups().kept() == []
+
+    name = house.backups().make(NOW).name
+    assert [kept.name for kept in house.backups().kept()] == [name]
+    assert os.listdir(house.root / "data" / "joelclaw.db-backup-work") == ["lock"]
+
+
+def test_a_snapshot_among_writes_is_of_one_commit(tmp_path: Path) -> None:
+    """Another process moves amounts between two tables all the while; in each snapshot the total is what it was."""
+    live = tmp_path / "live.db"
+    with closing(sqlite3.connect(live, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for table in ("a", "b"):
+            connection.execute(f"CREATE TABLE {table} (amount INTEGER, filling BLOB)")
+            connection.executemany(
+                f"INSERT INTO {table} VALUES (?, randomblob(2000))", [(100,)] + [(0,) for _ in range(500)]
+            )
+    program = f"""
+import sqlite3
+connection = sqlite3.connect({str(live)!r}, isolation_level=None, timeout=30)
+connection.execute("PRAGMA synchronous = OFF")
+while True:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE a SET amount = amount - 1 WHERE rowid = 1")
+    connection.execute("UPDATE b SET amount = amount + 1 WHERE rowid = 1")
+    connection.execute("COMMIT")
+    print(flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        moved = []
+        for number in range(5):
+            writer.stdout.readline()
+            copy = tmp_path / f"{number}.db"
+            take_snapshot(live, copy)
+            with closing(sqlite3.connect(copy)) as connection:
+                [(a,)] = connection.execute("SELECT sum(amount) FROM a").fetchall()
+                [(b,)] = connection.execute("SELECT sum(amount) FROM b").fetchall()
+            assert a + b == 200
+            moved.append(b - 100)
+        writer.kill()
+    assert moved == sorted(moved)
+    assert moved[-1] > 0

@@ -9,13 +9,13 @@ import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from joelclaw.backup.archive import BackupName, Manifest, find_name, read_archive, write_archive
+from joelclaw.backup.archive import DATABASE, BackupName, Manifest, find_name, read_archive, write_archive
 from joelclaw.backup.destinations import Destination, open_destination
 from joelclaw.backup.keep import surplus
 from joelclaw.backup.restoring import replace_database
@@ -23,6 +23,7 @@ from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
 from joelclaw.config import Config
 from joelclaw.errors import BackupFailed, ConfigRefused
 from joelclaw.files.opening import open_files
+from joelclaw.store.sqlite import open_sqlite
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +115,7 @@ class Backups:
 
     def prove(self, wanted: str | None) -> Proven:
         """
-        Unpack a backup, or the newest, into a scratch folder and check all of it.
+        Unpack a backup, or the newest, into a scratch folder, check all of it, and open it as a server would.
 
         Raises:
             BackupDamaged: It is not what was written.
@@ -122,6 +123,8 @@ class Backups:
         """
         with self._work() as folder:
             name, destination, manifest = self._unpack(wanted, folder / "unpacked", folder)
+            with closing(open_sqlite(f"sqlite:///{folder / 'unpacked' / DATABASE}", read_only=True)) as store:
+                store.layout()
             return Proven(
                 name=str(name), place=destination.place, counts=manifest.counts, files=len(manifest.parts) - 1
             )

@@ -51,6 +51,23 @@ def test_a_new_project_begins_with_a_test_that_passes(tmp_path: Path, monkeypatc
     assert re.search(r"[1-9] passed", done.stdout), done.stdout
 
 
+def test_a_project_in_a_larger_one_is_found(project: Path) -> None:
+    """pytest's root folder may be above the project, or below: the project is where pytest is started, or around it."""
+    folder = project / "garden"
+    folder.mkdir()
+    for name in ("joelclaw.toml", "schema.py", "app_functions", "tests"):
+        (project / name).rename(folder / name)
+    alone = run_pytest(folder / "tests", "test_reminders.py")
+    assert "4 passed" in alone.stdout, alone.stdout
+    (project / "pytest.ini").write_text("[pytest]\n")
+    for here in (folder, folder / "tests"):
+        done = run_pytest(here)
+        assert "4 passed" in done.stdout, done.stdout
+    (project / "pytest.ini").write_text("[pytest]\njoelclaw_project = garden\n")
+    from_above = run_pytest(project, "garden")
+    assert "4 passed" in from_above.stdout, from_above.stdout
+
+
 def test_two_runs_give_the_same(project: Path) -> None:
     """Ids are the test's own, whatever else runs; another seed gives others."""
     (project / "tests" / "test_ids.py").write_text(

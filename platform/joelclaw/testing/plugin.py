@@ -1,5 +1,5 @@
 """
-The plugin of pytest: the fixture `backend`, for the project in pytest's root folder.
+The plugin of pytest: the fixture `backend`, for the project in which pytest is started.
 
 pytest finds it by itself where joelclaw is installed. In a folder without `joelclaw.toml`, and
 in tests that do not ask for `backend` or import the app, it does nothing and costs nothing.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addini("joelclaw_project", "the folder of joelclaw.toml, from the root folder", default=".")
+    parser.addini("joelclaw_project", "the folder of joelclaw.toml, from the root folder", default="")
     parser.addoption(
         "--joelclaw-seed",
         type=int,
@@ -39,8 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _project(config: pytest.Config) -> Path:
-    folder: str = config.getini("joelclaw_project")
-    return config.rootpath / folder
+    declared: str = config.getini("joelclaw_project")
+    if declared:
+        return config.rootpath / declared
+    # The root folder alone may be above the project, where pytest is configured, or below, where the tests are.
+    here = config.invocation_params.dir
+    around = (here, *here.parents) if here.is_relative_to(config.rootpath) else ()
+    return next((folder for folder in around if (folder / "joelclaw.toml").is_file()), config.rootpath)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from joelclaw.functions.manifest import Place, Problem, RouteSpec
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 RESERVED: Final = "/.files"
-"""Where the platform serves stored files."""
+"""Kept for the platform. Nothing is there: stored files are served with the clients' API."""
 
 
 class RouteReader:

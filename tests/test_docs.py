@@ -285,6 +285,27 @@ def test_the_examples_of_the_time_page_run(tmp_path: Path) -> None:
     assert described(tmp_path)["presence:keyPressed"] == ("mutation", "anyone", ["room", "who"])
 
 
+def test_the_example_of_the_operating_page_is_measured(tmp_path: Path) -> None:
+    """The metrics that docs/operating.md lists are those of the app that it shows, and no others but `process_`."""
+    lay_out(tmp_path / "app", "operating.md")
+    key = "docs|0123456789abcdef0123456789abcdef"
+    with served(tmp_path, server=f'admin_key = "{key}"') as site:
+        for page in ("/", ""):
+            args = {"path": "visits:note", "args": {"page": page}}
+            site.client.post(f"{site.api_url}/api/mutation", json=args)
+        told = site.client.get(f"{site.api_url}/metrics", headers={"Authorization": f"Convex {key}"}).text
+        health = site.client.get(f"{site.api_url}/health/ready").json()
+    page_text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`joelclaw_.*?) \|", page_text, re.MULTILINE)
+    documented = {name.removesuffix("_total") for row in rows for name in re.findall(r"`(joelclaw_\w+)`", row)}
+    measured = {name.removesuffix("_total") for name in re.findall(r"^# TYPE (joelclaw_\w+)", told, re.MULTILINE)}
+    assert documented - measured <= {"joelclaw_backups_healthy"}
+    assert measured - documented == set()
+    assert 'joelclaw_function_runs_total{function="visits:note",kind="mutation",outcome="app_error"} 1.0' in told
+    shown = json.loads(re.findall(r"^    (\{\"ready.*)$", page_text, re.MULTILINE)[0])
+    assert shown["parts"].items() <= health["parts"].items()
+
+
 def run_module(*arguments: str, cwd: Path) -> str:
     done = subprocess.run([sys.executable, "-m", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,42 @@ def _log_of(statement: str, *, development: bool) -> str:
         f"configure_logging(development={development})\n{statement}\n"
     )
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=True, text=True).stderr
+
+
+PROGRAM = """
+import logging, structlog
+from joelclaw.server import configure_logging
+configure_logging(development=False, level={level!r})
+log = structlog.get_logger("joelclaw.test")
+log.debug("fine")
+log.info("call refused", path="notes:add", request_id="1f")
+try:
+    raise ValueError("broken\\nin two")
+except ValueError:
+    log.exception("a request could not be answered", path="notes:add")
+logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
+"""
+
+
+def logged(level: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(level=level)], capture_output=True, text=True, check=True
+    )
+    return [msgspec.json.decode(line) for line in done.stderr.splitlines()]
+
+
+def test_the_log_in_production_is_a_line_of_json_for_each_event() -> None:
+    """With `time`, `level` and `event`, what it concerns, and its traceback inside; lines of libraries, too."""
+    refused, failed, library = logged("info")
+    assert (refused["level"], refused["event"]) == ("info", "call refused")
+    assert (refused["path"], refused["request_id"]) == ("notes:add", "1f")
+    assert datetime.fromisoformat(refused["time"]).tzinfo is not None
+    assert "ValueError: broken\nin two" in failed["exception"]
+    assert library.items() >= {"level": "warning", "event": "Invalid request", "logger": "uvicorn.error"}.items()
+    assert "time" in library
+
+
+def test_the_log_level_leaves_out_what_is_less_grave() -> None:
+    """And lets in more, where more is asked for."""
+    assert [line["level"] for line in logged("error")] == ["error"]
+    assert [line["level"] for line in logged("debug")] == ["debug", "info", "error", "warning"]

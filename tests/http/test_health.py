@@ -1,7 +1,10 @@
 """`/health/live`, `/health/ready` and `/metrics`, of a served app: on the port of clients, and on one of their own."""
 
 import asyncio
+import os
 import re
+import signal
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from joelclaw.http import health as health_module
 from joelclaw.http.health import BACKUPS, HealthRoutes
 from joelclaw.http.requests import Request
 from joelclaw.metrics.collector import Metrics
-from tests.http.site_server import SiteServer, served
+from tests.http.site_server import PATIENCE_S, SiteServer, served
 
 KEY = "health|0123456789abcdef0123456789abcdef"
 ADMIN = {"Authorization": f"Convex {KEY}"}
@@ -135,6 +138,26 @@ def test_the_port_of_metrics_needs_no_key_and_has_nothing_else(
         refused = site.client.post(f"{base}/api/query", json={"path": "notes:count", "args": {}})
         assert (refused.status_code, refused.json()["code"]) == (404, "NotFound")
         assert site.client.post(f"{base}/metrics").status_code == 404
+
+
+def test_processes_that_die_are_counted_and_replaced(tmp_path: Path) -> None:
+    """Each lane tells of its restart; ready is said again when all stand."""
+    with served(lay_out(tmp_path), server=f'admin_key = "{KEY}"') as site:
+        for children in Path("/proc/self/task").glob("*/children"):
+            for pid in children.read_text().split():
+                if b"joelclaw.isolate" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(int(pid), signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE_S
+        lanes = ("writer", "reader", "actor")
+        while True:
+            told = samples(site.client.get(f"{site.api_url}/metrics", headers=ADMIN).text)
+            restarts = [told["joelclaw_isolate_restarts_total", f"lane={lane}"] for lane in lanes]
+            isolates = [told["joelclaw_isolates", f"lane={lane}"] for lane in lanes]
+            if (restarts, isolates) == ([1, 1, 1], [1, 1, 1]):
+                break
+            assert time.monotonic() < deadline, (restarts, isolates)
+        call(site, "mutation", "notes:add", text="after")
+        assert site.client.get(f"{site.api_url}/health/ready").json()["parts"]["writer"] == {"ok": True}
 
 
 # -- what is not well

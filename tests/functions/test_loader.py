@@ -457,6 +457,14 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
             ],
         ),
         (
+            "@query(name='')\ndef f(ctx: QueryCtx) -> None: ...\n",
+            ["4: comments.f: is '' on the wire, which is empty; choose another name"],
+        ),
+        (
+            "@query(name=5)\ndef f(ctx: QueryCtx) -> None: ...\n",
+            ["4: comments.f: is 5 on the wire, which is no text; choose another name"],
+        ),
+        (
             "@query(allow='everybody')\ndef f(ctx: QueryCtx) -> None: ...\n",
             [
                 (

@@ -277,7 +277,7 @@ class _Loader:
     def _read_functions(self, module: ModuleType, wire_module: str, python_module: str, source: Source) -> None:
         naming = naming_of(module.__name__)
         for name, function in _functions_of(module):
-            wire_name = function.wire_name or naming(name)
+            wire_name = naming(name) if function.wire_name is None else function.wire_name
             place = source.place_of(function.fn)
             python_path = f"{python_module}.{name}"
             path = f"{wire_module}:{wire_name}"

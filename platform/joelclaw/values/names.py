@@ -42,7 +42,9 @@ def is_identifier(name: str) -> bool:
 
 
 def identifier_problem(name: str) -> str | None:
-    """What is wrong with an identifier: a field in a schema or an index, a table, an index."""
+    """What is wrong with an identifier: a field in a schema or an index, a table, an index, a function."""
+    if not isinstance(name, str):
+        return "is no text"  # An author's, which no checker may have seen.
     if not name:
         return "is empty"
     if len(name) > IDENTIFIER_LENGTH_MAX:

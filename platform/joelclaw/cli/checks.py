@@ -26,8 +26,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from joelclaw.config import Config
-from joelclaw.errors import PlatformError
+from joelclaw.clock import SystemClock
+from joelclaw.config import Config, load_config
+from joelclaw.errors import ConfigRefused, PlatformError
 from joelclaw.store.file_systems import network_file_system
 from joelclaw.store.sqlite_driver import SQLITE_VERSION_MIN
 
@@ -76,6 +77,35 @@ def own_url(config: Config) -> str:
     """Where this machine reaches the server of a configuration, if it runs."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.server.host, config.server.host)
     return f"http://[{host}]:{config.server.api_port}" if ":" in host else f"http://{host}:{config.server.api_port}"
+
+
+# -- all of them
+
+
+def examine(project: Path) -> Iterator[Finding]:
+    """Everything there is to find. Without a declaration that can be read there is nothing to examine further."""
+    try:
+        config = load_config(project, os.environ)
+    except ConfigRefused as error:
+        yield Finding("configuration", "problem", str(error), "correct joelclaw.toml, and ask again")
+        return
+    yield Finding("configuration", "ok", f"{config.source.path} is right")
+    yield from _examine(config)
+
+
+def _examine(config: Config) -> Iterator[Finding]:
+    running = config.server.api_port != 0 and not live(own_url(config))
+    folder = config.database.parent
+    yield from check_ports(config, running=running)
+    yield check_file_system(config.database, allowed=config.store.allow_network_file_system)
+    yield check_space(folder)
+    yield check_folder(folder)
+    yield from check_secrecy(config)
+    yield from check_sqlite()
+    yield check_clock(SystemClock().now_ms(), config.database)
+    yield from check_origins(config, running=running)
+    yield check_storage(config)
+    yield from check_site(config)
 
 
 # -- ports

@@ -189,8 +189,8 @@ class TestEnvironment:
         ("[app]\nname = ", "joelclaw.toml:2: this is not TOML: invalid value"),
         (
             "[files]\nurl = 'data/files'",
-            'joelclaw.toml:2: files.url is "file:///" and the path of a folder, or "s3://", a bucket and a prefix; '
-            'it says "data/files"',
+            'joelclaw.toml:2: files.url is "file:///" and the path of a folder, '  # noqa: ISC004 (a pair, not a list)
+            'or "s3://", a bucket and a prefix; it says "data/files"',
         ),
         (
             "[crons.nightly]\nfunction = 'a.b'\ncrno = '0 4 * * *'",

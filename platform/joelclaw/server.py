@@ -279,9 +279,7 @@ async def _serve_api(
         connections=lambda: len(sockets),
         subscriptions=lambda: sockets.subscriptions,
     )
-    health = HealthRoutes(
-        engine, metrics, authenticator, stopping=stop.is_set, deploy_problem=lambda: deployer.problem
-    )
+    health = HealthRoutes(engine, metrics, authenticator, stopping=stop.is_set, deploy_problem=lambda: deployer.problem)
     api = Api(
         engine,
         authenticator,

@@ -236,7 +236,7 @@ def test_a_subscriber_lives_through_everything(tmp_path: Path) -> None:
 
 
 def test_a_stopped_deployment_is_one_file(tmp_path: Path) -> None:
-    """Whoever copies the database then has all of it: nothing is left in a log beside it."""
+    """Whoever copies the database then has all of it: no write-ahead log is left, of it or of the file of runs."""
     lay_out(tmp_path)
     save(tmp_path, "joelclaw.toml", DECLARED)
 
@@ -250,6 +250,7 @@ def test_a_stopped_deployment_is_one_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "data").iterdir() if path.is_file()) == [
         "joelclaw.db",
         "joelclaw.db-lock",
+        "joelclaw.db-logs",
     ]
 
 

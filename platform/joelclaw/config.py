@@ -37,7 +37,6 @@ SITE_PORT = 3211
 Origin = Annotated[str, Meta(pattern=_ORIGIN)]
 
 _LATER: dict[tuple[str, ...], str] = {
-    ("backup", "cron"): "backups by the clock",
     ("auth", "providers"): "sign-in",
     ("server", "dashboard_port"): "the dashboard",
 }
@@ -183,8 +182,10 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
-    """Where backups are kept, and for how long."""
+    """When backups are made, where they are kept, and for how long."""
 
+    cron: Annotated[Annotated[str, Meta(min_length=1)] | None, Meta(description='a calendar, like "0 4 * * *"')] = None
+    drill: Annotated[Literal["weekly", "always", "never"], Meta(description='"weekly", "always" or "never"')] = "weekly"
     tz: Annotated[str, Meta(min_length=1, description='a time zone, like "America/Los_Angeles"')] = "UTC"
     to: Annotated[
         tuple[

@@ -30,6 +30,7 @@ import uvloop
 
 from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of
 from joelclaw.auth.authenticator import Authenticator, UserVerifier
+from joelclaw.backup.declaring import check_declaration
 from joelclaw.config import Config
 from joelclaw.deploy.deployer import Deployer, Narrator, Origins, engine_limits
 from joelclaw.deploy.lock import locked
@@ -56,6 +57,7 @@ from joelclaw.http.transfer import TransferRoutes
 from joelclaw.limits import DEFAULT_LIMITS
 from joelclaw.logs.recorder import RunLog
 from joelclaw.metrics.collector import Metrics
+from joelclaw.scheduler.backups import BackupService
 from joelclaw.scheduler.crons import Crons
 from joelclaw.scheduler.expiry import Expiry
 from joelclaw.scheduler.jobs import Jobs
@@ -148,6 +150,7 @@ async def _serve(
     config: Config, run_log: RunLog, *, development: bool, host: Host, users: UserVerifier | None, stop: asyncio.Event
 ) -> None:
     check_file_system(config)
+    check_declaration(config)
     with (
         closing(listen(config)) as listener,
         closing(listen_for_site(config)) as site,
@@ -210,11 +213,12 @@ def _origins(config: Config, listener: sockets_of_the_system.socket, site: socke
 
 def services(
     engine: Engine,
-    config: Config,  # noqa: ARG001 (each takes what it needs)
+    config: Config,
     files: FileStore,
 ) -> list[Service]:
     """What runs beside the protocols, in the order in which it is ended."""
     return [
+        BackupService(SystemCalls(engine), engine.clock, config),
         Crons(SystemCalls(engine), engine.clock),
         Expiry(SystemCalls(engine)),
         FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret),

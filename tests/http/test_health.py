@@ -282,4 +282,6 @@ def test_a_refused_deploy_and_a_late_backup_are_told_and_leave_it_ready() -> Non
     assert parts["deploy"] == {"ok": False, "reason": "the newest code was refused; what served before, serves"}
     _, parts = sick.ready(admin=True)
     assert parts["backups"]["reason"] == "none since Monday to file:///srv/b"
+    sick.engine.answers[BACKUPS] = Outcome(value=b"null")
+    assert "backups" not in sick.ready()[1]  # None is declared.
     assert "notes.py:5" in parts["deploy"]["reason"]

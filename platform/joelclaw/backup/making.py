@@ -16,12 +16,13 @@ from pathlib import Path
 import msgspec
 
 from joelclaw.backup.archive import DATABASE, BackupName, Manifest, find_name, read_archive, write_archive
+from joelclaw.backup.declaring import check_declaration
 from joelclaw.backup.destinations import Destination, open_destination
 from joelclaw.backup.keep import surplus
 from joelclaw.backup.restoring import replace_database
 from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
 from joelclaw.config import Config
-from joelclaw.errors import BackupFailed, ConfigRefused
+from joelclaw.errors import BackupFailed
 from joelclaw.files.opening import open_files
 from joelclaw.store.sqlite import open_sqlite
 
@@ -65,7 +66,7 @@ class Backups:
         Raises:
             ConfigRefused: What is declared of backups cannot be.
         """
-        _check_declaration(config)
+        check_declaration(config)
         self._config = config
         self._destinations: Sequence[Destination] = [
             open_destination(url, config.files_credentials) for url in config.backup_urls
@@ -245,18 +246,3 @@ class Backups:
                 yield work
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-
-
-def _check_declaration(config: Config) -> None:
-    from zoneinfo import ZoneInfo
-
-    def refuse(setting: str, reason: str) -> ConfigRefused:
-        return ConfigRefused(config.source.path.name, config.source.line("backup", setting), reason)
-
-    try:
-        ZoneInfo(config.backup.tz)
-    except (ValueError, OSError, LookupError):
-        reason = f"backup.tz: there is no time zone {config.backup.tz!r:.80}; write one like Europe/Berlin or UTC"
-        raise refuse("tz", reason) from None
-    if not config.backup.to:
-        raise refuse("to", 'backup.to names no place; write one like ["file:///data/backups"]')

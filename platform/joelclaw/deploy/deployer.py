@@ -313,6 +313,7 @@ def _fixed(config: Config) -> dict[str, object]:
         "[store]": config.store,
         "[files]": config.files,
         "[logs]": config.logs,
+        "[backup]": config.backup,
         "app.name": config.app.name,
     }
 
@@ -320,7 +321,7 @@ def _fixed(config: Config) -> dict[str, object]:
 def _with_fixed(declared: Config, old: Config) -> Config:
     app = msgspec.structs.replace(declared.app, name=old.app.name)
     return msgspec.structs.replace(
-        declared, app=app, server=old.server, store=old.store, files=old.files, logs=old.logs
+        declared, app=app, server=old.server, store=old.store, files=old.files, logs=old.logs, backup=old.backup
     )
 
 

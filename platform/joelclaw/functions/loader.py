@@ -45,6 +45,7 @@ SYSTEM_DOCUMENT_BYTES: Final = 16 * MIB
 
 SYSTEM_MODULES: Final = (
     "admin_keys",
+    "backups",
     "cli.convex_url",
     "cli.exports",
     "cli.modules",

@@ -194,6 +194,8 @@ class HealthRoutes:
         if result.failure is not None:
             return Part(ok=False, reason=_told(result.failure, unknown, whole=whole))
         health: Any = wire.decode(result.value)
+        if health is None:
+            return None
         if health["ok"]:
             return Part(ok=True)
         return Part(ok=False, reason=str(health["problem"]) if whole else "backups fail or are overdue")

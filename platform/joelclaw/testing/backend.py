@@ -17,7 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from msgspec.structs import replace
+
 from joelclaw.clock import MovableClock
+from joelclaw.config import Config
 from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of, identity_of
 from joelclaw.engine.engine import Engine, EngineLimits
 from joelclaw.engine.isolates import Isolate
@@ -222,7 +225,7 @@ class Backend(Caller):
         await self._engine.deploy(self._load)
         files = open_files(self._load.files_url, {})
         self._doors = Doors(self._engine, self._project.config, files)
-        self._services = services(self._engine, self._project.config, files)
+        self._services = services(self._engine, _without_backups(self._project.config), files)
         self._tasks = [asyncio.create_task(service.run()) for service in self._services]
 
     async def _isolate(self, role: Role) -> Isolate:
@@ -267,3 +270,8 @@ def _in_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _without_backups(config: Config) -> Config:
+    """A clock that a test moves must not have the project's real database backed up."""
+    return replace(config, backup=replace(config.backup, cron=None))

@@ -1,0 +1,314 @@
+"""Backups by the clock: due, made by a process of their own, written down, drilled, retried, and told."""
+
+import asyncio
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from joelclaw.backup.making import Backups
+from joelclaw.config import Config, load_config
+from joelclaw.engine.system_calls import SystemCalls
+from joelclaw.errors import ConfigRefused
+from joelclaw.scheduler.backups import DECLARE, RETRY_MS, BackupService
+from tests.backup.test_backups import APP, House
+from tests.backup.test_backups import house as house
+from tests.engine.engines import App, play, within_patience
+from tests.http.site_server import SiteServer, served
+from tests.scheduler.fixtures import at_work, write
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+START = datetime(2026, 11, 24, 3, tzinfo=UTC)
+DECLARED = '[store]\nurl = "sqlite:///data/joelclaw.db"\n[backup]\ncron = "0 4 * * *"\n'
+KEY = "backups|0123456789abcdef0123456789abcdef"
+
+
+class Night:
+    """A deployment with backups at four, its service, and a clock that is moved. What is due is worked off by hand."""
+
+    def __init__(self, house: House, declared: str = DECLARED) -> None:
+        self.house = house
+        self.clock = house.app.hooks.time
+        self.clock.set_ms(START.timestamp() * 1000)
+        self.serve(declared)
+
+    def serve(self, declared: str) -> None:
+        """A server starts, with this declaration."""
+        (self.house.root / "joelclaw.toml").write_text(declared)
+        self.service = BackupService(self, self.clock, self.config)  # type: ignore[arg-type]
+        asyncio.run(self.service.declare())
+
+    @property
+    def config(self) -> Config:
+        return load_config(self.house.root, {})
+
+    # What the service needs of SystemCalls.
+
+    async def ask(self, path: str, **arguments: Any) -> Any:
+        return self.house.app.query(path, **arguments)
+
+    async def tell(self, path: str, **arguments: Any) -> Any:
+        return self.house.app.mutate(path, **arguments)
+
+    # What there is to see.
+
+    def look(self, name: str) -> Any:
+        return self.house.app.query(f"_system/backups:{name}")
+
+    def work_off(self) -> None:
+        asyncio.run(self.service.work_off(self.look("due")))
+
+    def next_at(self) -> datetime:
+        return datetime.fromtimestamp(self.look("plan")["attemptAt"] / 1000, UTC)
+
+    def kept(self) -> list[str]:
+        return [one.name for one in Backups(self.config).kept()]
+
+
+@pytest.fixture
+def night(house: House) -> Night:
+    return Night(house)
+
+
+def break_places(house: House) -> None:
+    """The folder of backups is a file."""
+    (house.root / "data" / "backups").write_text("in the way")
+
+
+def mend_places(house: House) -> None:
+    (house.root / "data" / "backups").unlink()
+
+
+def test_a_backup_is_made_when_it_is_due(night: Night) -> None:
+    """Nothing before its time; then one backup, written down with its contents, and the next is tomorrow's."""
+    night.work_off()
+    assert night.look("list") == []
+
+    night.clock.advance(HOUR)
+    night.work_off()
+
+    [run] = night.look("list")
+    assert [run["name"]] == night.kept()
+    assert (run["outcome"], run["files"], run["error"]) == ("success", 1, "")
+    assert run["size"] == night.house.archive(run["name"]).stat().st_size
+    assert run["documents"] >= 2
+    assert run["destinations"] == [one.place for one in Backups(night.config).kept()]
+    assert night.next_at() == datetime(2026, 11, 25, 4, tzinfo=UTC)
+    assert night.look("health") == {"ok": True, "problem": ""}
+
+
+def test_a_due_backup_is_made_once(night: Night) -> None:
+    """A subscription that tells an old state again has no second backup made."""
+    night.clock.advance(HOUR)
+    due = night.look("due")
+    asyncio.run(night.service.work_off(due))
+    asyncio.run(night.service.work_off(due))
+
+    assert len(night.look("list")) == 1
+
+
+def test_a_failed_backup_is_told_and_tried_again(night: Night) -> None:
+    """Failing makes health say why, and another attempt due soon; the one that succeeds ends both."""
+    break_places(night.house)
+    night.clock.advance(HOUR)
+    night.work_off()
+
+    [run] = night.look("list")
+    assert run["outcome"] == "failed"
+    assert "backups" in run["error"]
+    assert night.look("health") == {
+        "ok": False,
+        "problem": f"the last backup failed at 2026-11-24 04:00 UTC: {run['error']}",
+    }
+    assert night.next_at() == START + HOUR + timedelta(milliseconds=RETRY_MS)
+
+    mend_places(night.house)
+    night.clock.advance(timedelta(milliseconds=RETRY_MS))
+    night.work_off()
+    assert [run["outcome"] for run in night.look("list")] == ["success", "failed"]
+    assert night.look("health")["ok"]
+    assert night.next_at() == datetime(2026, 11, 25, 4, tzinfo=UTC)
+
+
+def test_a_backup_that_nobody_makes_is_overdue(night: Night) -> None:
+    """Two hours after its time health says so; a restart does not forget it, and makes it."""
+    night.clock.advance(HOUR + timedelta(minutes=119))
+    assert night.look("health")["ok"]
+    night.clock.advance(timedelta(minutes=1))
+    assert night.look("health") == {
+        "ok": False,
+        "problem": "a backup was due at 2026-11-24 04:00 UTC, and there is none yet",
+    }
+
+    night.serve(DECLARED)
+    night.work_off()
+    assert len(night.kept()) == 1
+    assert night.look("health")["ok"]
+
+
+def test_a_drill_follows_weekly(night: Night) -> None:
+    """The first backup is drilled, those of the next days are not, the one after a week is."""
+    night.clock.advance(HOUR)
+    drills = []
+    for _ in range(8):
+        night.work_off()
+        drills.append(len(night.look("drills")))
+        night.clock.advance(DAY)
+
+    assert drills == [1, 1, 1, 1, 1, 1, 1, 2]
+    [newest, _] = night.look("drills")
+    assert (newest["outcome"], newest["name"]) == ("success", night.look("list")[0]["name"])
+    assert newest["files"] == 1
+
+
+@pytest.mark.parametrize(("drill", "count"), [("always", 2), ("never", 0)])
+def test_how_often_is_declared(night: Night, drill: str, count: int) -> None:
+    """`drill` says whether every backup is drilled, or none."""
+    night.serve(DECLARED + f'drill = "{drill}"\n')
+    night.clock.advance(HOUR)
+    night.work_off()
+    night.clock.advance(DAY)
+    night.work_off()
+
+    assert len(night.look("drills")) == count
+
+
+def test_a_failed_drill_is_told(night: Night) -> None:
+    """A drill that found a backup damaged is in health until one succeeds, and the next backup is drilled."""
+    night.clock.advance(HOUR)
+    night.work_off()
+    path = night.house.archive(night.kept()[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    asyncio.run(night.service.drill())
+
+    health = night.look("health")
+    assert not health["ok"]
+    assert health["problem"].startswith("the last drill failed at 2026-11-24 04:00 UTC: ")
+
+
+def test_another_schedule_has_another_time(night: Night) -> None:
+    """A restart keeps the next time; a calendar that changed has its own; none at all is well and has no plan."""
+    night.serve(DECLARED)
+    assert night.next_at() == datetime(2026, 11, 24, 4, tzinfo=UTC)
+    night.serve(DECLARED.replace("0 4", "0 5"))
+    assert night.next_at() == datetime(2026, 11, 24, 5, tzinfo=UTC)
+    night.serve('[store]\nurl = "sqlite:///data/joelclaw.db"\n')
+    assert night.look("plan") is None
+    night.clock.advance(30 * DAY)
+    assert night.look("due") is None
+    assert night.look("health") is None
+
+
+def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
+    """A backup in the middle is ended with the service: its process is gone, nothing is kept or left, and it is due."""
+    key = night.house.received.key
+    stored = tmp_path / "data" / "files" / key[:2] / key[2:4] / key
+    stored.unlink()
+    os.mkfifo(stored)  # Whoever reads this file waits for ever.
+    night.clock.advance(HOUR)
+    work = night.config.database.with_name("joelclaw.db-backup-work")
+
+    async def scene() -> None:
+        task = asyncio.create_task(night.service.work_off(night.look("due")))
+        # It reads the file: then the other end of the pipe can be opened.
+        opened = await asyncio.to_thread(os.open, stored, os.O_WRONLY)
+        task.cancel()
+        await asyncio.wait([task])
+        os.close(opened)
+        assert task.cancelled()
+
+    asyncio.run(scene())
+    assert [path.name for path in work.iterdir()] == ["lock"]
+    assert night.kept() == []
+    assert night.look("due") is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('cron = "0 4 * *"', "backup.cron: '0 4 * *' has 4 fields"),
+        ('cron = "@daily"', 'write "0 0 * * *"'),
+        ('cron = "0 4 31 2 *"', "never comes"),
+        ("cron = 4", "backup.cron is a calendar"),
+        ('drill = "daily"', 'backup.drill is "weekly", "always" or "never"'),
+    ],
+)
+def test_a_bad_declaration_is_refused(house: House, line: str, words: str) -> None:
+    """What cannot be is refused with its line."""
+    (house.root / "joelclaw.toml").write_text(f"[backup]\n{line}\n")
+    with pytest.raises(ConfigRefused) as caught:
+        Backups(load_config(house.root, {}))
+
+    assert str(caught.value).startswith("joelclaw.toml:2: ")
+    assert words in str(caught.value)
+
+
+def test_a_running_deployment_is_backed_up_by_itself(tmp_path: Path) -> None:
+    """With real isolates: the subscription tells that one is due, and a live query shows what came of it."""
+    declared = '[store]\nurl = "sqlite:///data.db"\n[files]\nurl = "file:///files"\n[backup]\ncron = "0 4 * * *"\n'
+    (tmp_path / "joelclaw.toml").write_text(declared)
+    config = load_config(tmp_path, {})
+
+    async def scene(app: App) -> None:
+        system = SystemCalls(app.engine)
+        await system.tell(DECLARE, schedule="0 4 * * * UTC", at=0.0)
+        attempts, drills = system.watch("_system/backups:list"), system.watch("_system/backups:drills")
+        assert await attempts.changed() == await drills.changed() == []
+        async with at_work(BackupService(system, app.engine.clock, config)):
+            [made] = await within_patience("a backup", attempts.changed())
+            [drill] = await within_patience("a drill", drills.changed())
+        assert (made["outcome"], drill["outcome"]) == ("success", "success")
+        assert [one.name for one in Backups(config).kept()] == [made["name"]] == [drill["name"]]
+        attempts.close()
+        drills.close()
+
+    play(scene, tmp_path)
+
+
+def test_a_restored_deployment_is_served(tmp_path: Path) -> None:
+    """Documents and stored files of a backup that was made of a running server are answered by another."""
+    for folder in ("first", "second"):
+        write(tmp_path / folder, APP | SERVED)
+    with served(tmp_path / "first", server=f'admin_key = "{KEY}"') as site:
+        call(site, "mutation", "notes:add", text="kept")
+        upload = site.client.post(call(site, "mutation", "files:upload"), content=b"bytes of a file")
+        stored = upload.json()["storageId"]
+        backups = Backups(load_config(tmp_path / "first" / "app", {}))
+        made = backups.make(START)
+        call(site, "mutation", "notes:add", text="too late")
+    backups.restore_to(made.name, tmp_path / "second" / "app" / "data")
+
+    with served(tmp_path / "second", server=f'admin_key = "{KEY}"') as site:
+        assert call(site, "query", "notes:texts") == ["kept"]
+        assert site.client.get(call(site, "query", "files:url", id=stored)).content == b"bytes of a file"
+        call(site, "mutation", "notes:add", text="new")
+        assert call(site, "query", "notes:texts") == ["kept", "new"]
+
+
+SERVED = {
+    "app_functions/files.py": """
+from joelclaw import MutationCtx, QueryCtx, anyone, mutation, query
+
+@mutation(allow=anyone)
+def upload(ctx: MutationCtx) -> str:
+    return ctx.storage.generate_upload_url()
+
+@query(allow=anyone)
+def url(ctx: QueryCtx, id: str) -> str | None:
+    return ctx.storage.get_url(id)
+""",
+}
+
+
+def call(site: SiteServer, kind: str, path: str, **arguments: Any) -> Any:
+    """What a function of a served app answers, to its administrator."""
+    answered = site.client.post(
+        f"{site.api_url}/api/{kind}",
+        json={"path": path, "args": arguments, "format": "json"},
+        headers={"Authorization": f"Convex {KEY}"},
+    ).json()
+    assert answered["status"] == "success", answered
+    return answered["value"]

@@ -43,11 +43,8 @@ def rendered(folder: Path) -> list[Manifest]:
 
 
 def pod_of(manifest: Manifest) -> Manifest:
-    """The specification of the pods that a StatefulSet or CronJob makes."""
-    spec = manifest["spec"]
-    if manifest["kind"] == "CronJob":
-        spec = spec["jobTemplate"]["spec"]
-    pod: Manifest = spec["template"]["spec"]
+    """The specification of the pods that a StatefulSet or Job makes."""
+    pod: Manifest = manifest["spec"]["template"]["spec"]
     return pod
 
 

@@ -22,12 +22,30 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
-from tests.k8s.manifests import BASE, ROOT, Manifest, base, container_of, instructions, pod_of, ports_of, server, the
+from tests.k8s.manifests import BASE, K8S, ROOT, Manifest, container_of, instructions, pod_of, ports_of, read, server
 
 KEY = "joelclaw|0123456789abcdef0123456789abcdef"
 PATIENCE_S = 60.0
 """Only a broken server takes that long; nothing here waits for time to pass."""
+
+ROOMS = {"path": "chat:rooms", "args": {}, "format": "json"}
+SUBSCRIBE: list[dict[str, Any]] = [
+    {
+        "type": "Connect",
+        "sessionId": "6a0bd5a4-4c5e-4c39-9a59-6dd8d6a0f6f0",
+        "connectionCount": 0,
+        "lastCloseReason": None,
+    },
+    {
+        "type": "ModifyQuerySet",
+        "baseVersion": 0,
+        "newVersion": 1,
+        "modifications": [{"type": "Add", "queryId": 0, "udfPath": "chat:rooms", "args": [{}]}],
+    },
+]
+"""How a client begins."""
 
 
 class Pod:
@@ -167,7 +185,7 @@ def test_the_pod_serves_is_probed_and_stops(pod: Pod) -> None:
 
         assert [pod.probe(name).status_code for name in ("startup", "liveness", "readiness")] == [200, 200, 200]
         assert pod.probe("readiness").json()["ready"] is True
-        asked = pod.ask("POST", 3210, "/api/query", json={"path": "chat:rooms", "args": {}, "format": "json"})
+        asked = pod.ask("POST", 3210, "/api/query", json=ROOMS)
         assert asked.json()["value"] == []
         assert pod.ask("GET", 3211, "/nothing").status_code == 404
         assert "joelclaw_info" in pod.ask("GET", 9464, "/metrics").text
@@ -182,27 +200,70 @@ def test_the_pod_serves_is_probed_and_stops(pod: Pod) -> None:
     assert list(pod.volumes["/tmp"].iterdir()) == []
 
 
-def test_the_nightly_backup_runs_beside_the_pod(pod: Pod) -> None:
-    """The CronJob's command makes a backup on the volume while the server serves, and its drill proves it."""
-    backup = container_of(pod_of(the("CronJob", "convex-backup", base())))
+def test_a_backup_is_made_in_the_pod_and_restored(pod: Pod) -> None:
+    """Beside the server, the pod's commands make a backup and drill it; restore.yaml's brings it back."""
     process = pod.start(pod.container)
     try:
         wait_until_serving(process)
-        opened = pod.ask(
-            "POST",
-            3210,
-            "/api/mutation",
-            json={"path": "chat:openRoom", "args": {"slug": "a", "title": "A"}, "format": "json"},
-        )
-        assert opened.json()["status"] == "success"
 
-        job = pod.start(backup)
-        _, told = job.communicate(timeout=PATIENCE_S)
+        for command in (["joelclaw", "backup", "now"], ["joelclaw", "backup", "drill"]):
+            beside = pod.start({**pod.container, "command": command})
+            _, told = beside.communicate(timeout=PATIENCE_S)
+            assert beside.returncode == 0, told.decode()
 
-        assert job.returncode == 0, told.decode()
-        assert len(list(pod.volumes["/backups"].glob("*.tar.gz"))) == 1
-        assert pod.probe("readiness").status_code == 200
+        assert pod.probe("readiness").json()["parts"]["backups"]["ok"] is True
     finally:
+        stop(process)
+
+    (backup,) = pod.volumes["/backups"].glob("*.tar.gz")
+    (job,) = read(K8S / "restore.yaml")
+    container = container_of(pod_of(job))
+    restoring = pod.start(
+        {**container, "command": [backup.name if one == "NAME" else one for one in container["command"]]}
+    )
+    _, told = restoring.communicate(timeout=PATIENCE_S)
+
+    assert restoring.returncode == 0, told.decode()
+    assert list(pod.volumes["/data"].glob("joelclaw.db-before-*"))
+
+
+def test_caddy_leads_clients_to_the_pod(pod: Pod, tmp_path: Path) -> None:
+    """With the Caddyfile before it, a pod answers calls, HTTP actions' port and sockets, all through the proxy."""
+    api, site, _ = _free_ports()
+    text = (ROOT / "deploy" / "Caddyfile").read_text("utf-8")
+    # Names that lead here, no certificates, and no port for Caddy's own administration.
+    text = text.replace("\tservers {", "\tadmin off\n\tservers {", 1)
+    text = text.replace("convex.joelclaw.com {", f"http://127.0.0.1:{api} {{")
+    text = text.replace("convex-site.joelclaw.com {", f"http://127.0.0.1:{site} {{")
+    (tmp_path / "Caddyfile").write_text(text, "utf-8")
+    process = pod.start(pod.container)
+    caddy = None
+    try:
+        wait_until_serving(process)
+        caddy = subprocess.Popen(
+            [Path(sys.executable).parent / "caddy", "run", "--config", tmp_path / "Caddyfile"],
+            env={
+                "HOME": str(tmp_path),
+                "CONVEX_API": f"127.0.0.1:{pod.ports[3210]}",
+                "CONVEX_SITE": f"127.0.0.1:{pod.ports[3211]}",
+            },
+            stderr=subprocess.PIPE,
+        )
+        assert caddy.stderr is not None
+        assert any(b"serving initial configuration" in line for line in caddy.stderr)
+
+        asked = httpx.post(f"http://127.0.0.1:{api}/api/query", json=ROOMS, timeout=PATIENCE_S)
+        assert asked.json()["value"] == []
+        assert httpx.get(f"http://127.0.0.1:{site}/nothing", timeout=PATIENCE_S).status_code == 404
+        with connect(f"ws://127.0.0.1:{api}/api/1.48.0/sync") as client:
+            for message in SUBSCRIBE:
+                client.send(json.dumps(message))
+            transition = json.loads(client.recv(PATIENCE_S))
+        assert transition["type"] == "Transition"
+        assert transition["modifications"][0]["value"] == []
+    finally:
+        if caddy is not None:
+            stop(caddy)
         stop(process)
 
 

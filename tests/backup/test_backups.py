@@ -141,6 +141,18 @@ def test_a_snapshot_waits_for_nobody_and_is_of_one_commit(house: House, tmp_path
     assert check_database(tmp_path / "copy.db").commit_ts + 1 == check_database(live).commit_ts
 
 
+def test_a_backup_that_no_server_can_open_is_found(house: House) -> None:
+    """What SQLite and the checks of documents find sound, and the platform's own tables do not take, is told."""
+    house.app.mutate("_system/backups:declare", schedule="0 4 * * * UTC", at=0.0)
+    house.settle()
+    with closing(sqlite3.connect(house.config.database)) as connection, connection:
+        connection.execute("UPDATE \"_backup_plan.documents\" SET doc = json_remove(doc, '$.schedule')")
+    house.backups().make(NOW)
+
+    with pytest.raises(BackupDamaged, match=r"a server cannot open its database: .*schedule"):
+        house.backups().prove(None)
+
+
 def test_any_damage_is_found(house: House) -> None:
     """A flipped bit anywhere in a backup, or an end that is missing, is found."""
     name = house.backups().make(NOW).name

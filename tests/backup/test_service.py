@@ -279,6 +279,7 @@ def test_a_restored_deployment_is_served(tmp_path: Path) -> None:
         backups = Backups(load_config(tmp_path / "first" / "app", {}))
         made = backups.make(START)
         call(site, "mutation", "notes:add", text="too late")
+    assert backups.prove(made.name).files == 1
     backups.restore_to(made.name, tmp_path / "second" / "app" / "data")
 
     with served(tmp_path / "second", server=f'admin_key = "{KEY}"') as site:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -22,9 +23,13 @@ from joelclaw.backup.keep import surplus
 from joelclaw.backup.restoring import replace_database
 from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
 from joelclaw.config import Config
-from joelclaw.errors import BackupFailed
+from joelclaw.errors import BackupDamaged, BackupFailed, DocumentRefused, StoreUnreadable
 from joelclaw.files.opening import open_files
+from joelclaw.schema.layout import DocumentKey, TableLayout
+from joelclaw.store.protocol import Snapshot
 from joelclaw.store.sqlite import open_sqlite
+
+DOCUMENTS_AT_ONCE: Final = 128
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +129,7 @@ class Backups:
         """
         with self._work() as folder:
             name, destination, manifest = self._unpack(wanted, folder / "unpacked", folder)
-            with closing(open_sqlite(f"sqlite:///{folder / 'unpacked' / DATABASE}", read_only=True)) as store:
-                store.layout()
+            _open_as_a_server(folder / "unpacked" / DATABASE, name, folder)
             return Proven(
                 name=str(name), place=destination.place, counts=manifest.counts, files=len(manifest.parts) - 1
             )
@@ -246,3 +250,40 @@ class Backups:
                 yield work
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+
+
+def _open_as_a_server(database: Path, name: BackupName, folder: Path) -> None:
+    """
+    Open a restored database to write to it, as a server does at its start, and read the platform's own tables.
+
+    Without the app: its code may be another by now, and is no part of a backup.
+    """
+    # Late: only proving takes it.
+    from joelclaw.functions.loader import load_app
+
+    for part in ("app_functions/__init__.py", "schema.py"):
+        (folder / part).parent.mkdir(exist_ok=True)
+        (folder / part).touch()
+    app = load_app(folder)
+
+    def examine(layout: TableLayout, raws: list[bytes]) -> list[list[DocumentKey]]:
+        table = app.tables[layout.name]
+        return [table.keys(table.check(raw), layout) for raw in raws]
+
+    try:
+        with closing(open_sqlite(f"sqlite:///{database}")) as store:
+            layout = store.prepare([table.spec for table in app.tables.values()], examine)
+            app.adopt(layout)
+            with store.read() as snapshot:
+                for table in layout.tables:
+                    for raw in _documents(snapshot, table):
+                        app.tables[table.name].check(raw)
+    except (StoreUnreadable, DocumentRefused) as error:
+        raise BackupDamaged(str(name), f"a server cannot open its database: {error}") from error
+
+
+def _documents(snapshot: Snapshot, table: TableLayout) -> Iterator[bytes]:
+    start = b""
+    while found := snapshot.scan(table, table.by_creation_time, start, None, limit=DOCUMENTS_AT_ONCE):
+        yield from (raw for _, raw in found)
+        start = found[-1][0] + b"\0"

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import time
 from datetime import timedelta
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import CapturingLogger
 
 from joelclaw.auth.admin_keys import AdminKeys
 from joelclaw.auth.authenticator import Authenticator
@@ -123,15 +123,13 @@ def test_metrics_are_for_administrators(tmp_path: Path) -> None:
         assert site.client.get(f"{site.api_url}/health/ready", headers=wrong).status_code == 200
 
 
-def test_the_port_of_metrics_needs_no_key_and_has_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Health and metrics are there for anybody; functions are not."""
+def test_the_port_of_metrics_needs_no_key_and_has_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health and metrics are there for anybody; functions are not. The log's first line says where."""
+    heard = CapturingLogger()
+    monkeypatch.setattr("joelclaw.server.log", heard)
     with served(lay_out(tmp_path), server="metrics_port = 0") as site:
-        printed = capfd.readouterr()
-        found = re.search(r"metrics_port\D+(\d+)", printed.out + printed.err + caplog.text)
-        assert found is not None, printed
-        base = f"http://127.0.0.1:{found[1]}"
+        [serving] = [line.kwargs for line in heard.calls if line.args == ("serving",)]
+        base = f"http://127.0.0.1:{serving['metrics_port']}"
         assert "joelclaw_connections 0.0" in site.client.get(f"{base}/metrics").text
         assert site.client.get(f"{base}/health/ready").json()["ready"] is True
         assert site.client.get(f"{base}/health/live").status_code == 200

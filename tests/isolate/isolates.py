@@ -38,7 +38,7 @@ APP = Path(__file__).parent / "app"
 PATIENCE_S = 20.0
 """Only a broken isolate takes that long; nothing here waits for time to pass."""
 
-LIMITS = Limits(transaction_time_s=0.1, transaction_wall_s=0.4, isolate_memory_mb=400)
+LIMITS = Limits(transaction_time_s=0.1, transaction_wall_s=1.5, isolate_memory_mb=400)
 
 decode = msgspec.msgpack.Decoder(FromIsolate).decode
 M = TypeVar("M")

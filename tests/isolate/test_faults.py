@@ -11,7 +11,7 @@ from tests.isolate.isolates import Deployment, Isolate, call, texts, value
 USE_AN_ACTION = "in queries and mutations. Please consider using an action."
 ADVICE = "Consider doing less at a time, or raise limits.%s in joelclaw.toml."
 TIMED_OUT = f"Function execution timed out (maximum duration: 0.1s). {ADVICE % 'transaction_time_s'}"
-WAITED_TOO_LONG = f"Function execution timed out (maximum duration: 0.4s). {ADVICE % 'transaction_wall_s'}"
+WAITED_TOO_LONG = f"Function execution timed out (maximum duration: 1.5s). {ADVICE % 'transaction_wall_s'}"
 
 SURVIVABLE = [
     ("loop", TIMED_OUT),

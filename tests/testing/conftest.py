@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import structlog
 
 from joelclaw.testing import Backend, Project, load_project
 
@@ -25,5 +26,6 @@ def notes(project: Project) -> ModuleType:
 
 @pytest.fixture
 def lab(project: Project) -> Iterator[Backend]:
+    structlog.reset_defaults()  # A server that another test ran in this process has led it to its own log.
     with Backend(project) as backend:
         yield backend

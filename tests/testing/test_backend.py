@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
+import sys
 from datetime import UTC, datetime, timedelta
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -396,3 +399,16 @@ def test_nothing_is_left_of_a_backend(project: Project, tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(Misuse, match="closed"):
         backend.query("notes:texts")
+
+
+def test_another_app_may_have_been_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of functions without `__init__.py`, loaded before, keeps nobody from loading a project."""
+    spec = ModuleSpec("other_functions", None, is_package=True)
+    monkeypatch.setitem(sys.modules, "other_functions", module_from_spec(spec))
+    (tmp_path / "joelclaw.toml").write_text('[app]\nfunctions = "other_functions"\n')
+    (tmp_path / "other_functions").mkdir()
+    (tmp_path / "other_functions" / "rooms.py").write_text(
+        "from joelclaw import QueryCtx, query\n\n@query\ndef two(ctx: QueryCtx) -> int: return 2\n"
+    )
+    with Backend(tmp_path) as backend:
+        assert backend.internal.query("rooms:two") == 2

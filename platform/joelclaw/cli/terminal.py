@@ -1,12 +1,13 @@
 """
 What the user sees: answers on standard output, everything else on standard error.
 
-Colour and width are rich's affair: in a pipe there is neither. What others wrote (messages,
-paths, values) is never read as markup, and never wrapped: people copy it. What functions say may
-have come from strangers, and does not command the terminal either.
+Colour and width are rich's affair: in a pipe there is neither, and a row of a table is one line.
+What others wrote (messages, paths, values) is never read as markup, and never wrapped: people copy
+it. What functions say may have come from strangers, and does not command the terminal either.
 """
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 
 import rich_click as click
@@ -18,7 +19,10 @@ from rich.text import Text
 from joelclaw.errors import AppRefused, PlatformError
 from joelclaw.functions.manifest import Problem
 
-out = Console()
+PIPE_WIDTH = 10_000
+"""Where nobody's window ends a line, a table is as wide as what is in it."""
+
+out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 _COMMANDING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")

@@ -105,8 +105,10 @@ def load_project(root: str | Path = ".") -> Project:
 def _check_imports(config: Config) -> None:
     names = top_names(config)
     for name, module in list(sys.modules.items()):
-        loader = getattr(getattr(module, "__spec__", None), "loader", None)
-        if name.partition(".")[0] in names and loader is not None and not isinstance(loader, FreshLoader):
+        spec = getattr(module, "__spec__", None)
+        if name.partition(".")[0] not in names or spec is None or not spec.has_location:
+            continue  # A folder without `__init__.py` holds nothing that could be there twice.
+        if not isinstance(spec.loader, FreshLoader):
             raise Misuse(
                 f"{name} was imported before the app was loaded, and would be there twice; "
                 f"let pytest's plugin load the app, or call joelclaw.testing.load_project() before the first import"

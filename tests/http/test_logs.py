@@ -17,6 +17,7 @@ from joelclaw.errors import AdminKeyRefused, RequestRefused
 from joelclaw.http import logs
 from joelclaw.http.logs import LogRoutes
 from joelclaw.http.requests import Request
+from joelclaw.logs.entries import Entry
 from joelclaw.logs.recorder import RunLog
 from tests.engine.engines import within_patience
 from tests.logs.entries import failed, said
@@ -147,6 +148,26 @@ def test_a_request_waits_for_the_next_entry(tmp_path: Path) -> None:
         answer = await request
         assert [entry["identifier"] for entry in answer["entries"]] == ["notes:a"]
         assert client.log.followers == 0
+
+    play(scene, tmp_path)
+
+
+def test_an_entry_that_comes_while_a_request_looks_is_not_missed(tmp_path: Path) -> None:
+    """A run that ends in the very step in which a request begins to wait answers it."""
+
+    async def scene(client: Client) -> None:
+        cursor = (await client.ask("cursor=0"))["newCursor"]
+        look = client.log.after
+
+        async def look_and_run(id: int) -> list[Entry]:
+            entries = await look(id)
+            if not entries:
+                asyncio.get_running_loop().call_soon(client.ran, "notes:a")
+            return entries
+
+        client.log.after = look_and_run  # type: ignore[method-assign]
+        answer = await client.ask(f"cursor={cursor}")
+        assert [entry["identifier"] for entry in answer["entries"]] == ["notes:a"]
 
     play(scene, tmp_path)
 

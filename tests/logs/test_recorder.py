@@ -146,9 +146,7 @@ def test_a_follower_gets_what_comes_and_nothing_twice(tmp_path: Path) -> None:
     async def scene(desk: Desk) -> None:
         cursor = desk.log.newest_id
         assert await desk.log.after(cursor) == []
-        waiting = asyncio.ensure_future(desk.log.wait())
-        await asyncio.sleep(0)
-        assert not waiting.done()
+        waiting = desk.log.news()
         desk.ran("notes:a", said())
         await within_patience("the news", waiting)
         desk.ran("notes:b", said())
@@ -163,12 +161,34 @@ def test_a_follower_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
     """A wait that is cancelled is forgotten, and others are woken as before."""
 
     async def scene(desk: Desk) -> None:
-        gone, stays = asyncio.ensure_future(desk.log.wait()), asyncio.ensure_future(desk.log.wait())
-        await asyncio.sleep(0)
+        gone, stays = desk.log.news(), desk.log.news()
         gone.cancel()
         desk.ran("notes:a", said())
         await within_patience("the news", stays)
+        await asyncio.sleep(0)
         assert desk.log.followers == 0
+
+    play(scene, tmp_path)
+
+
+def test_what_comes_while_the_file_is_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that ends while a new follower's past is read is told, also when a line of an action is later still."""
+
+    async def scene(desk: Desk) -> None:
+        def meanwhile() -> None:
+            desk.ran("notes:meanwhile", said())
+            desk.log.begin("action", "notes:later", "r", "Action").logged(["[LOG] so far"])
+
+        loop, newest = asyncio.get_running_loop(), LogFile.newest
+
+        def newest_and_run(file: LogFile, limit: int, wanted: Filter) -> list[Entry]:
+            entries = newest(file, limit, wanted)
+            loop.call_soon_threadsafe(meanwhile)
+            return entries
+
+        monkeypatch.setattr(LogFile, "newest", newest_and_run)
+        desk.ran("notes:past", said())
+        assert functions(await desk.log.recent()) == ["notes:past", "notes:meanwhile", "notes:later"]
 
     play(scene, tmp_path)
 

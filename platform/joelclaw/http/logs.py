@@ -7,7 +7,7 @@ empty after a minute. Nothing is polled inside: a request that waits is a follow
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -58,11 +58,13 @@ class LogRoutes:
 
     async def _next(self, id: int, request: Request) -> list[Entry]:
         """Entries after this one, as soon as there are some; none after a while, or if nobody waits any more."""
-        entries = await self._log.after(id)
-        if entries:
-            return entries
-        waits = [asyncio.ensure_future(wait) for wait in (self._log.wait(), request.left(), self._stop.wait())]
+        news = self._log.news()
+        waits: list[asyncio.Future[Any]] = [news]
         try:
+            entries = await self._log.after(id)
+            if entries:
+                return entries
+            waits += [asyncio.ensure_future(wait) for wait in (request.left(), self._stop.wait())]
             await asyncio.wait(waits, timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:

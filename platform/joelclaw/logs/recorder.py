@@ -141,10 +141,9 @@ class RunLog:
                 self._unwritten.append(entry)
                 self._unwritten_bytes += size
             self._news.set()
-        if self._followers:
-            for follower in self._followers:
-                if not follower.done():
-                    follower.set_result(None)
+        for follower in self._followers:
+            if not follower.done():
+                follower.set_result(None)
 
     # -- writing
 
@@ -241,27 +240,28 @@ class RunLog:
         entries = await self._read(lambda: self._file.newest(limit, Filter()))
         if entries is None:
             entries = [entry for entry in self._recent if entry.over][-limit:]
-        return self._with_lines(entries, 0, self._last_id)
+        return self._with_memory(entries, 0)
 
     async def after(self, id: int) -> list[Entry]:
-        """What came after this entry, in order; nothing if there is nothing yet. See `wait`."""
+        """What came after this entry, in order; nothing if there is nothing yet. See `news`."""
         if id >= self._known_from:
             return self._newer(id)
         await self.flush()
         entries = await self._read(lambda: self._file.after(id, ENTRIES_MAX))
         if not entries:
             return self._newer(id)
-        until = entries[-1].id if len(entries) == ENTRIES_MAX else self._last_id
-        return self._with_lines(entries, id, until)
+        return self._with_memory(entries, id, until=entries[-1].id if len(entries) == ENTRIES_MAX else None)
 
-    async def wait(self) -> None:
-        """Until there is something new."""
+    def news(self) -> "asyncio.Future[None]":
+        """
+        Done with the next entry; to be cancelled by who does not want it any more.
+
+        Whoever takes it before they ask what there is misses nothing that comes while they ask.
+        """
         follower: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._followers.add(follower)
-        try:
-            await follower
-        finally:
-            self._followers.discard(follower)
+        follower.add_done_callback(self._followers.discard)
+        return follower
 
     def _newer(self, id: int) -> list[Entry]:
         newer: list[Entry] = []
@@ -271,15 +271,21 @@ class RunLog:
             newer.append(entry)
         return newer[: -ENTRIES_MAX - 1 : -1]
 
-    def _with_lines(self, entries: list[Entry], after: int, until: int) -> list[Entry]:
-        """Entries of the file, and lines of actions that are not among them: their run is not over."""
+    def _with_memory(self, entries: list[Entry], after: int, until: int | None = None) -> list[Entry]:
+        """
+        Entries of the file, up to `until`, and what memory has beside them: runs that came while the file
+        was read, and lines of actions whose run is not among all these.
+        """
+        last = entries[-1].id if entries else after
         over = {entry.execution_id for entry in entries}
-        lines = [
+        others = [
             entry
             for entry in self._recent
-            if not entry.over and after < entry.id <= until and entry.execution_id not in over
+            if entry.id > (last if entry.over else after)
+            and (until is None or entry.id <= until)
+            and (entry.over or entry.execution_id not in over)
         ]
-        return sorted([*entries, *lines], key=lambda entry: entry.id) if lines else entries
+        return sorted([*entries, *others], key=lambda entry: entry.id) if others else entries
 
     async def _read(self, work: Callable[[], list[Entry]]) -> list[Entry] | None:
         try:

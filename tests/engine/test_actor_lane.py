@@ -3,12 +3,19 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from joelclaw.engine import actor_lane
-from joelclaw.functions.calls import Outcome
+from joelclaw.engine.actor_lane import ActorLane
+from joelclaw.engine.isolate_process import IsolateProcess
+from joelclaw.engine.results import Result
+from joelclaw.engine.variables import Variables
+from joelclaw.functions.calls import Call, Outcome
+from joelclaw.isolate.messages import SetVariables
 from tests.engine.engines import App, play, value_of, within_patience
+from tests.engine.played import PlayedIsolate
 
 
 def limit(app: App, **limits: float) -> None:
@@ -109,3 +116,48 @@ def test_one_that_does_not_heed_its_cancelling_is_answered_for(tmp_path: Path, m
         assert code(await running) == "action_cancelled"
 
     play(scene, tmp_path)
+
+
+class NoVariables:
+    """An engine that is asked for variables only, and has none."""
+
+    def recall(self, *_: object) -> Result:
+        return Result(Outcome(value=b"[]"))
+
+    async def query(self, *_: object, **__: object) -> tuple[Result, int]:
+        raise AssertionError("they are in memory")
+
+
+def test_an_actor_that_comes_while_the_lane_ends_ends_with_it() -> None:
+    """A successor whose start is over only after its lane began to end is not left running."""
+
+    async def scene() -> None:
+        old, victim, successor = PlayedIsolate(), PlayedIsolate(), PlayedIsolate()
+        asked, started = asyncio.Event(), asyncio.Event()
+
+        async def respawn() -> IsolateProcess:
+            asked.set()
+            await started.wait()
+            return cast("IsolateProcess", successor)
+
+        async def run_call(kind: str, call: Call) -> Outcome:
+            raise AssertionError("nothing is called")
+
+        lane = ActorLane(run_call=run_call, variables=Variables(NoVariables()), respawn=respawn)
+        lane.install(cast("IsolateProcess", old))
+        running = asyncio.create_task(lane.submit(Call(path="notes:wait", args=b"{}")))
+        assert not isinstance(await old.sent.get(), SetVariables)
+        lane.install(cast("IsolateProcess", victim))
+        victim.die()
+        await asked.wait()
+        old.may_end.clear()
+        closing = asyncio.create_task(lane.close())
+        await asyncio.sleep(0)  # The old one is being ended.
+        started.set()
+        await asyncio.sleep(0)  # The successor is there.
+        old.may_end.set()
+        await closing
+        assert code(await running) == "isolate_died"
+        assert not successor.alive
+
+    asyncio.run(within_patience("the scene", scene()))

@@ -1,8 +1,7 @@
 """The reader lane's judgement, with isolates that are played by the test."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.reactor import Reactor, Resolved
@@ -12,39 +11,18 @@ from joelclaw.engine.subscribers import Subscriber, Transition
 from joelclaw.functions.calls import Outcome, Range
 from joelclaw.isolate.messages import CallDone, RoundClosed, RoundOpened
 from joelclaw.store.protocol import IndexKey
+from tests.engine.engines import within_patience
+from tests.engine.played import PlayedIsolate
 
 KEY = IndexKey(1, b"k", (0, 1))
 
 
-class PlayedIsolate:
-    """What a reader lane knows of an isolate."""
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.on_message: Callable[[Any], None] = lambda _: None
-        self.on_death: Callable[[], None] = lambda: None
-        self.sent: asyncio.Queue[Any] = asyncio.Queue()
-
-    def send(self, *messages: Any) -> None:
-        for message in messages:
-            self.sent.put_nowait(message)
-
-    def kill(self) -> None:
-        self.alive = False
-
-    async def close(self) -> None:
-        self.alive = False
-
-    def die(self) -> None:
-        self.alive = False
-        self.on_death()
-
-    async def open_round(self) -> int:
-        """Take the order to open a snapshot, and what is to be run on it."""
-        number = int((await self.sent.get()).round)
-        self.on_message(RoundOpened(round=number, ts=0))
-        await self.sent.get()
-        return number
+async def open_round(isolate: PlayedIsolate) -> int:
+    """Take the order to open a snapshot, and what is to be run on it."""
+    number = int((await isolate.sent.get()).round)
+    isolate.on_message(RoundOpened(round=number, ts=0))
+    await isolate.sent.get()
+    return number
 
 
 class Shown:
@@ -66,7 +44,7 @@ def test_a_query_that_has_answered_since_is_no_suspect() -> None:
     async def scene() -> None:
         reactor = Reactor(
             clock=lambda: 1.0,
-            resolve=lambda path, args, journal, _: Resolved(QueryKey(path, args, journal)),
+            resolve=resolved,
             round_wanted=lambda: lane.wake(),
         )
         spawned: asyncio.Queue[PlayedIsolate] = asyncio.Queue()
@@ -83,10 +61,10 @@ def test_a_query_that_has_answered_since_is_no_suspect() -> None:
         reactor.modified(subscriber, 1)
 
         victim = await spawned.get()
-        await victim.open_round()
+        await open_round(victim)
         victim.die()
         second = await spawned.get()
-        number = await second.open_round()
+        number = await open_round(second)
         second.on_message(CallDone(round=number, outcome=Outcome(value=b"1", reads=[Range(index=1, prefix=b"k")])))
         second.on_message(RoundClosed(round=number))
         assert shown.failures == [False]
@@ -100,4 +78,37 @@ def test_a_query_that_has_answered_since_is_no_suspect() -> None:
         assert shown.failures == [False], "condemned for two deaths that had nothing to do with each other"
         await lane.close()
 
-    asyncio.run(asyncio.wait_for(scene(), 20))
+    asyncio.run(within_patience("the scene", scene()))
+
+
+def test_a_reader_that_comes_while_the_lane_ends_ends_with_it() -> None:
+    """A successor whose start is over only after its lane began to end is not left running."""
+
+    async def scene() -> None:
+        reactor = Reactor(clock=lambda: 1.0, resolve=resolved, round_wanted=lambda: lane.wake())
+        victim, neighbour, successor = PlayedIsolate(), PlayedIsolate(), PlayedIsolate()
+        asked, started = asyncio.Event(), asyncio.Event()
+
+        async def respawn() -> IsolateProcess:
+            asked.set()
+            await started.wait()
+            return cast("IsolateProcess", successor)
+
+        lane = ReaderLane(reactor, kill_after_s=60.0, memory_bytes_max=10**9, respawn=respawn)
+        lane.install([cast("IsolateProcess", victim), cast("IsolateProcess", neighbour)])
+        victim.die()
+        await asked.wait()
+        neighbour.may_end.clear()
+        closing = asyncio.create_task(lane.close())
+        await asyncio.sleep(0)  # The neighbour is being ended.
+        started.set()
+        await asyncio.sleep(0)  # The successor is there.
+        neighbour.may_end.set()
+        await closing
+        assert not successor.alive
+
+    asyncio.run(within_patience("the scene", scene()))
+
+
+def resolved(path: str, args: bytes, journal: str | None, _: Subscriber) -> Resolved:
+    return Resolved(QueryKey(path, args, journal))

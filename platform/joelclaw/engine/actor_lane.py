@@ -279,7 +279,7 @@ class ActorLane:
             except PlatformError as error:
                 log.error("no actor could be started", error=str(error), attempt=attempt)
                 continue
-            if self._actor is not None:  # A deploy brought one meanwhile.
+            if self._closed or self._actor is not None:  # A deploy brought one meanwhile.
                 await isolate.close()
                 return
             self.install(isolate)

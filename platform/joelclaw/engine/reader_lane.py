@@ -378,7 +378,7 @@ class ReaderLane:
             except PlatformError as error:
                 log.error("no reader could be started", error=str(error), attempt=attempt)
                 continue
-            if crew != self._crew:  # A deploy brought as many as there are to be.
+            if self._closed or crew != self._crew:  # A deploy brought as many as there are to be.
                 await isolate.close()
                 return
             self.readers.append(Reader(self, isolate))

@@ -205,7 +205,8 @@ class WriterLane:
 
     def _died(self, writer: Isolate) -> None:
         self._background.finish(writer.close())
-        if self._closed:
+        # One that was ended for its size may have been replaced by a deploy before its death is heard of.
+        if self._closed or self._writer not in (writer, None):
             return
         if self._deadline is not None:
             self._deadline.cancel()

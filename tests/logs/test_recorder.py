@@ -1,6 +1,7 @@
 """The recorder: what it takes from the engine, what it shows, what it writes, and that it never stands in the way."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -138,6 +139,35 @@ def test_old_runs_are_forgotten_when_time_passes(tmp_path: Path) -> None:
 
 
 # -- followers
+
+
+def test_who_stops_waiting_for_a_write_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken to be written is written, also if whoever asked for it is cancelled before it has begun."""
+    busy, go_on = asyncio.Event(), threading.Event()
+
+    async def scene(desk: Desk) -> None:
+        loop, newest = asyncio.get_running_loop(), LogFile.newest
+
+        def slow_newest(file: LogFile, limit: int, wanted: Filter) -> list[Entry]:
+            loop.call_soon_threadsafe(busy.set)
+            assert go_on.wait(60)
+            return newest(file, limit, wanted)
+
+        monkeypatch.setattr(LogFile, "newest", slow_newest)
+        reading = asyncio.create_task(desk.log.recent())
+        await within_patience("a thread that is busy", busy.wait())
+        desk.ran("notes:a", said())
+        writing = asyncio.create_task(desk.log.flush())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        go_on.set()
+        await reading
+
+    desk = play(scene, tmp_path)
+    monkeypatch.undo()
+    assert functions(desk.kept()) == ["notes:a"]
 
 
 def test_a_follower_gets_what_comes_and_nothing_twice(tmp_path: Path) -> None:

@@ -174,7 +174,14 @@ class RunLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what has gathered. A failure is told in the server's log; what could not be written waits."""
+        """
+        Write what has gathered. A failure is told in the server's log; what could not be written waits.
+
+        Whoever is cancelled here stops waiting, and not the write: it holds what is to be written.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._flush()))
+
+    async def _flush(self) -> None:
         async with self._writing:
             self._news.clear()
             entries, self._unwritten = self._unwritten, []

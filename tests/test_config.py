@@ -1,12 +1,12 @@
 """joelclaw.toml: defaults, values from the environment, and one sentence for whatever is wrong."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 
-from joelclaw.config import Config, Source, load_config
+from joelclaw.config import Config, Source, load_config, read_table
 from joelclaw.errors import ConfigRefused
 
 DOCUMENTATION = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -213,8 +213,25 @@ class TestEnvironment:
             ),
         ),
         (
-            "[auth]\nproviders = ['github']",
-            "joelclaw.toml:2: auth.providers is for sign-in, which this version does not have yet; leave it out",
+            "[server]\ndashboard_port = 6791",
+            (
+                "joelclaw.toml:2: server.dashboard_port is for the dashboard, which this version does not have yet; "
+                "leave it out"
+            ),
+        ),
+        (
+            "[auth]\njwt_ttl = '1'",
+            (
+                "joelclaw.toml:2: auth.jwt_ttl is how long a token holds before it is renewed, "
+                'from "10s" to "24h", like "1h"; it says "1"'
+            ),
+        ),
+        (
+            "[auth.sign_in]\ngithub = 3",
+            (
+                "joelclaw.toml:2: auth.sign_in.github is a section; "
+                "write [auth.sign_in.github] on a line, and its settings below"
+            ),
         ),
     ],
 )
@@ -298,6 +315,38 @@ owner = [
         source = Source(Path("/srv/joelclaw.toml"), self.TEXT)
         assert source.place("server", "api_port") == "joelclaw.toml:11"
         assert source.place("store", "url") == "joelclaw.toml"
+
+
+class Hub(msgspec.Struct, frozen=True):
+    """The settings of a sign-in method, as it declares them."""
+
+    client_id: Annotated[str, msgspec.Meta(min_length=1, description="the id of an app there")]
+    base_url: Annotated[str | None, msgspec.Meta(description="where it is")] = None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("client_idd = 'x'", "joelclaw.toml:2: auth.sign_in.hub has no 'client_idd'; did you mean 'client_id'?"),
+        ("client_id = 3", "joelclaw.toml:2: auth.sign_in.hub.client_id is the id of an app there; it says 3"),
+        ("base_url = 'x'", "joelclaw.toml:1: [auth.sign_in.hub] needs client_id; write a line client_id = ..."),
+    ],
+)
+def test_a_table_that_only_its_user_can_read_is_refused_with_its_line(project: Path, text: str, sentence: str) -> None:
+    """What is wrong in the settings of a sign-in method is told as everything is."""
+    config = declare(project, f"[auth.sign_in.hub]\n{text}\n")
+
+    with pytest.raises(ConfigRefused) as refused:
+        read_table(config.source, config.auth.sign_in["hub"], Hub, "auth", "sign_in", "hub")
+
+    assert str(refused.value) == sentence
+
+
+def test_a_table_that_only_its_user_can_read_has_what_the_environment_holds(project: Path) -> None:
+    """`{ from = ... }` is replaced in it, and its struct has the rest of the values."""
+    config = declare(project, "[auth.sign_in.hub]\nclient_id = { from = 'HUB_ID' }\n", {"HUB_ID": "id"})
+
+    assert read_table(config.source, config.auth.sign_in["hub"], Hub, "auth", "sign_in", "hub") == Hub("id")
 
 
 def settings(struct: Any = Config, prefix: str = "") -> list[str]:

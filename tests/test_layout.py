@@ -35,7 +35,7 @@ LAYERS = (
     ("files", "store"),
     ("schema",),
     ("values",),
-    ("clock", "config", "errors", "limits"),
+    ("clock", "config", "config_auth", "errors", "limits"),
 )
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 

@@ -18,11 +18,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
+from joelclaw.config_auth import Auth
 from joelclaw.errors import ConfigRefused
 from joelclaw.limits import Limits
 
@@ -35,9 +36,9 @@ SITE_PORT = 3211
 """Where HTTP actions are, where nobody says otherwise."""
 
 Origin = Annotated[str, Meta(pattern=_ORIGIN)]
+T = TypeVar("T", bound=msgspec.Struct)
 
 _LATER: dict[tuple[str, ...], str] = {
-    ("auth", "providers"): "sign-in",
     ("server", "dashboard_port"): "the dashboard",
 }
 
@@ -145,18 +146,6 @@ class Codegen(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(description='a list of folders, like ["site/convex/_generated"]'),
     ] = ()
-
-
-class Auth(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may do what."""
-
-    roles: dict[
-        str,
-        Annotated[
-            tuple[Annotated[str, Meta(pattern=r"^\S+$")], ...],
-            Meta(description='a list of who has it, like ["github:joelhooks"]'),
-        ],
-    ] = {}
 
 
 class Cron(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,11 +319,31 @@ def load_config(root: Path, environ: Mapping[str, str] | None) -> Config:
     source = _read(root.resolve() / FILE_NAME)
     document = _parse(source)
     if "source" in document:
-        _refuse_unknown(source, (), "source")
+        _refuse_unknown(source, (), "source", [])
     sections = _Decoder(source, environ).fields(Config, document, ())
     config = Config(**sections, source=source)
     _check_references(config)
     return config
+
+
+def read_table(source: Source, table: dict[str, Any], struct: type[T], *path: str) -> T:
+    """
+    A table of the file that only its user can read, `config.auth.sign_in["github"]` for one, as a struct.
+
+    `path` is where it stands. What the environment holds is in it already, as text.
+
+    Raises:
+        ConfigRefused: Something in it is not as it has to be, or something that it needs is missing.
+    """
+    fields = _Decoder(source, None).fields(struct, table, path)
+    missing = [field.name for field in msgspec.structs.fields(struct) if field.required and field.name not in fields]
+    if missing:
+        raise ConfigRefused(
+            source.path.name,
+            source.line(*path),
+            f"[{'.'.join(path)}] needs {missing[0]}; write a line {missing[0]} = ...",
+        )
+    return struct(**fields)
 
 
 def _read(path: Path) -> Source:
@@ -378,7 +387,7 @@ class _Decoder:
                     f"{_shown_path(here)} is for {_LATER[here]}, which this version does not have yet; leave it out",
                 )
             if name not in known:
-                _refuse_unknown(self._source, path, name)
+                _refuse_unknown(self._source, path, name, list(known))
             value = self.value(known[name], raw, here)
             if value is not None:
                 decoded[name] = value
@@ -423,13 +432,13 @@ class _Decoder:
         raise ConfigRefused(self._source.path.name, self._source.line(*path), reason) from cause
 
 
-def _refuse_unknown(source: Source, path: tuple[str, ...], name: str) -> NoReturn:
+def _refuse_unknown(source: Source, path: tuple[str, ...], name: str, known: list[str]) -> NoReturn:
     """Refuse a name that no setting has, with the one that was meant where it can be told."""
     what = f"{'.'.join(path)} has no '{name}'" if path else f"there is no section or setting '{name}'"
-    raise ConfigRefused(source.path.name, source.line(*path, name), what + _suggestion(path, name))
+    raise ConfigRefused(source.path.name, source.line(*path, name), what + _suggestion(path, name, known))
 
 
-def _suggestion(path: tuple[str, ...], name: str) -> str:
+def _suggestion(path: tuple[str, ...], name: str, known: list[str]) -> str:
     sections = {field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "source"}
     structs = {section: get_args(kind)[1] if get_origin(kind) is dict else kind for section, kind in sections.items()}
     settings = {
@@ -437,7 +446,7 @@ def _suggestion(path: tuple[str, ...], name: str) -> str:
         for section, kind in structs.items()
         if isinstance(kind, type)
     }
-    beside = settings[path[0]] if path else list(sections)
+    beside = known if path else list(sections)
     if near := difflib.get_close_matches(name, beside, n=1):
         return f"; did you mean '{near[0]}'?" if path else f"; did you mean [{near[0]}]?"
     for section, names in settings.items():

@@ -114,6 +114,18 @@ def test_a_call_into_c_is_told_of_when_it_returns(deployment: Deployment) -> Non
     assert held.place.startswith("compute (app_functions/errands.py:")
 
 
+def test_an_action_that_is_cancelled_before_it_begins_is_answered_for(deployment: Deployment) -> None:
+    """What arrives together with the order to stop begins, is cancelled, and says so."""
+    actor = deployment.actor()
+    actor.send(RunAction(run=1, call=call("errands:tidy")), CancelRuns())
+    ask = actor.receive(Ask)
+    actor.send(Answer(ask=ask.ask, outcome=Outcome(value=b'"id1"')))
+    done = actor.receive(ActionDone)
+    assert done.run == 1
+    assert done.outcome.failure is not None
+    assert done.outcome.failure.code == "action_cancelled"
+
+
 def test_a_cancelled_action_runs_its_finally_blocks(deployment: Deployment) -> None:
     """They may await, and even call functions; its caller is told when they have ended."""
     actor = deployment.actor()

@@ -215,7 +215,8 @@ class Actor:
             case CancelRuns():
                 self._stopping = True
                 for task in self._runs.values():
-                    task.cancel()
+                    # Not at once: one that has not taken its first step yet would end without a word.
+                    self._loop.call_soon(task.cancel)
             case Answer(ask=number, outcome=outcome):
                 answer = self._answers.pop(number, None)
                 if answer is not None and not answer.done():

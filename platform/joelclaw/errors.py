@@ -62,7 +62,9 @@ Every error that we raise on purpose.
 
     PlatformError, at the door
     ├── TokenRefused          a user's token is nobody's, or not any more
+    ├── SignInRefused         somebody cannot be signed in like this; says why, and perhaps when to try again
     ├── AdminKeyRefused       an admin key opens nothing here, or acts as nobody
+    ├── ProviderFailed        whom we asked about somebody gave no answer, or one that cannot be believed
     ├── ProtocolViolated      a socket's client did what it must not repeat
     └── RequestRefused        an HTTP request that cannot be understood or served
 
@@ -90,6 +92,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from joelclaw.functions.calls import Failure
     from joelclaw.functions.manifest import Problem
 
 
@@ -713,6 +716,27 @@ class TokenRefused(PlatformError):
         return self.reason
 
 
+class SignInRefused(PlatformError):
+    """
+    Somebody cannot be signed in like this. Nothing has changed.
+
+    `reason_code` is for programs: `INVALID_CREDENTIALS`, `RATE_LIMITED`, `INVALID_CODE` and so on. `reason` is for
+    people, and some apps know it by heart: `InvalidSecret`, `Could not verify code`.
+    """
+
+    code = "sign_in_refused"
+    public = True
+
+    def __init__(self, reason_code: str, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason_code, reason, retry_after_s)
+        self.reason_code = reason_code
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class AdminKeyRefused(PlatformError):
     """An admin key opens nothing here, or it is unclear whom it wants to act as."""
 
@@ -725,6 +749,20 @@ class AdminKeyRefused(PlatformError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class ProviderFailed(PlatformError):
+    """Whom we asked about somebody gave no answer, or one that cannot be believed. Nobody was signed in."""
+
+    code = "provider_failed"
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.reason}"
 
 
 class ProtocolViolated(PlatformError):
@@ -820,10 +858,12 @@ class SystemCallFailed(PlatformError):
 
     code = "system_call_failed"
 
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(path, message)
+    def __init__(self, path: str, message: str, failure: "Failure | None" = None) -> None:
+        super().__init__(path, message, failure)
         self.path = path
         self.message = message
+        self.failure = failure
+        """All of it: the app's own word to its client may be in there."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"

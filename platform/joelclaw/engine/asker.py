@@ -34,14 +34,19 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float = INFINITY
     """The instant from which it does not hold any more, in milliseconds. Not part of the content."""
 
+    session: str = ""
+    """The login session that the deployment itself has opened for them; empty for all others."""
+
     key: str = ""
     """Canonical text of the identity's content; empty for nobody."""
 
 
-def asker_of(identity: Identity | None, *, admin: bool = False, expires_at: float = INFINITY) -> Asker:
+def asker_of(
+    identity: Identity | None, *, admin: bool = False, expires_at: float = INFINITY, session: str = ""
+) -> Asker:
     """The asker with this identity."""
     key = "" if identity is None else _write_sorted(identity).decode()
-    return Asker(identity=identity, admin=admin, expires_at=expires_at, key=key)
+    return Asker(identity=identity, admin=admin, expires_at=expires_at, session=session, key=key)
 
 
 ANONYMOUS = asker_of(None)

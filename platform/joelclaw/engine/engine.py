@@ -16,12 +16,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from joelclaw.clock import Clock, SystemClock
 from joelclaw.engine.access import refusal
 from joelclaw.engine.actor_lane import ActorLane
 from joelclaw.engine.asker import ADMIN, Asker, asker_of
+from joelclaw.engine.built_ins import NOWHERE, BuiltIn, Origin, built_in_spec
 from joelclaw.engine.exchange import Exchange
 from joelclaw.engine.isolate_process import IsolateProcess
 from joelclaw.engine.isolates import Isolate, StartIsolate
@@ -97,6 +99,7 @@ class Engine:
         self.clock: Clock = clock or SystemClock()
         self.release: Release | None = None
         self.tally = Tally()
+        self._built_ins: dict[str, tuple[FunctionSpec, BuiltIn]] = {}
         kill_after_s = self.limits.transaction_wall_s + KILL_GRACE_S
         self.reactor = Reactor(
             clock=self.clock.now_ms,
@@ -353,7 +356,14 @@ class Engine:
 
     def find(self, path: str) -> FunctionSpec | None:
         """The function of this wire path."""
-        return self._current.functions.get(path)
+        spec = self._current.functions.get(path)
+        if spec is None and path in self._built_ins:
+            return self._built_ins[path][0]
+        return spec
+
+    def answer(self, path: str, built_in: BuiltIn) -> None:
+        """Answer an action of this path here. The app has none of it: its deploy would have been refused."""
+        self._built_ins[path] = built_in_spec(path), built_in
 
     def refusal(self, path: str, kind: FunctionKind | None, asker: Asker, *, internal: bool = False) -> Failure | None:
         """Why this call is refused, as far as data can tell; None: go on."""
@@ -460,9 +470,22 @@ class Engine:
         job: str | None = None,
         depth: int = 0,
         caller: Caller = "HttpApi",
+        origin: Origin = NOWHERE,
     ) -> Outcome:
         """Run an action to its end. `job` and `depth` are those of `mutate`; `caller` is for the log."""
+        if path in self._built_ins:
+            return await self._answer(path, args, asker, request_id, caller, origin)
         return await self._actors.submit(self._call(path, args, asker, request_id, "", job, depth), caller)
+
+    async def _answer(
+        self, path: str, args: bytes, asker: Asker, request_id: str, caller: Caller, origin: Origin
+    ) -> Outcome:
+        _, built_in = self._built_ins[path]
+        began_s = time.perf_counter()
+        outcome = await built_in(args, asker, origin)
+        outcome = msgspec.structs.replace(outcome, ran_for_ms=(time.perf_counter() - began_s) * 1e3)
+        self.tell_run("action", path, request_id, caller, outcome)
+        return outcome
 
     def _call(
         self,

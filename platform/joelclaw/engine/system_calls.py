@@ -121,5 +121,5 @@ class Watch:
 
 def _value(path: str, value: bytes, failure: Failure | None) -> Any:
     if failure is not None:
-        raise SystemCallFailed(path, failure.message)
+        raise SystemCallFailed(path, failure.message, failure)
     return wire.decode(value)

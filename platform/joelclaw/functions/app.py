@@ -22,6 +22,7 @@ from joelclaw.errors import (
 )
 from joelclaw.functions.calls import SYSTEM_PREFIX, Call
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest
+from joelclaw.functions.sign_in import SignIn
 from joelclaw.functions.storage import Places
 from joelclaw.limits import MIB, WARNING_SHARE, Limits, setting
 from joelclaw.schema.finding import Finder, SearchFinder
@@ -252,6 +253,12 @@ class LoadedApp:
 
         self.places = Places()
         """Where the deployment is reached and keeps files; its process says so."""
+
+        self.sign_in: SignIn | None = None
+        """How people sign in; None: nobody can."""
+
+        self.sign_in_hook: LoadedFunction | None = None
+        """The app's mutation that makes the document of whoever signs in for the first time."""
 
         self.by_number: dict[int, OpenTable] = {}
         self._numbers = numbers

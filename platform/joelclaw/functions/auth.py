@@ -5,6 +5,7 @@ An identity is what a token proved. A user is a document of the app's own table;
 found by a unique index:
 
 - on `token_identifier`, the issuer and subject in one text, which every identity has; or
+- by its id, if the deployment itself has signed them in (`[auth] providers`): no index is needed; or
 - on `<provider>_id` (`github_id`, say), if the sign-in was with that provider: its claims name
   the provider and the account (`provider: "github"`, and `githubId`, or the subject itself).
 
@@ -66,6 +67,8 @@ class Auth:
     def find_user(self, table: "OpenTable", /) -> Any:
         """The document of whoever asks in this table; None if nobody is signed in, or has none."""
         identity = self.identity
+        if identity is not None and self._is_own(identity, table):
+            return self._db.get(identity.subject.partition("|")[0])  # type: ignore[arg-type]
         candidates = [index for index in table.info.indexes.values() if index.unique and len(index.fields) == 1]
         candidates = [index for index in candidates if _may_identify(index.fields[0].python_path)]
         if not candidates:
@@ -75,11 +78,16 @@ class Auth:
             )
         for index in candidates:
             field = index.fields[0]
-            value = None if identity is None else _fitting(account(identity, field.python_path), field.kind)
+            value = None if identity is None else fitting(account(identity, field.python_path), field.kind)
             user = None if value is None else self._db.find_by(table, index, value)
             if user is not None:
                 return user
         return None
+
+    def _is_own(self, identity: Identity, table: "OpenTable") -> bool:
+        """Has this deployment signed them in, as users of this table? Then the token says which document it is."""
+        sign_in = self._run.app.sign_in
+        return sign_in is not None and identity.issuer == sign_in.issuer and table.name == sign_in.user_table
 
     def has_role(self, name: str, /) -> bool:
         """Does whoever asks have this role in `joelclaw.toml`?"""
@@ -138,7 +146,7 @@ def _may_identify(field: str) -> bool:
     return field == TOKEN_IDENTIFIER or field.endswith(_PROVIDER_ID)
 
 
-def _fitting(value: Any, kind: Kind) -> Any:
+def fitting(value: Any, kind: Kind) -> Any:
     """An account's number, which tokens may carry as text and apps keep as a number, or the other way round."""
     if could_be(kind, value):
         return value

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from joelclaw.errors import AppRefused
 from joelclaw.functions import importing
 from joelclaw.functions.app import LoadedApp, LoadedFunction
+from joelclaw.functions.arrivals import TAKEN, ArrivalReader
 from joelclaw.functions.calls import SYSTEM_PREFIX
 from joelclaw.functions.crons import CronDeclaration, CronReader
 from joelclaw.functions.decorators import Function
@@ -29,6 +30,7 @@ from joelclaw.functions.http_actions import Handler, HttpAction
 from joelclaw.functions.keywords import KeywordCheck
 from joelclaw.functions.manifest import Manifest, Place, Problem
 from joelclaw.functions.routes import RouteReader
+from joelclaw.functions.sign_in import SignIn
 from joelclaw.functions.signatures import SignatureReader, Source
 from joelclaw.limits import DEFAULT_LIMITS, MIB, Limits
 from joelclaw.schema.checks import check_classes
@@ -40,11 +42,18 @@ from joelclaw.values.names import identifier_problem
 
 __all__ = ["SYSTEM_MODULES", "LoadedApp", "load_app"]
 
+_SYSTEM: Final = "joelclaw.system."
+
 SYSTEM_DOCUMENT_BYTES: Final = 16 * MIB
 """How large the platform's own documents may be: a job has the arguments of a call in it."""
 
 SYSTEM_MODULES: Final = (
     "admin_keys",
+    "auth.accounts",
+    "auth.anonymous",
+    "auth.keys",
+    "auth.sessions",
+    "auth.users",
     "backups",
     "cli.convex_url",
     "cli.exports",
@@ -69,6 +78,9 @@ SYSTEM_MODULES: Final = (
 )
 """Modules of `joelclaw.system`. By name: they are written with what is below them, and this is, too."""
 
+CLIENT_MODULES: Final = {"auth.client": "auth"}
+"""Modules of `joelclaw.system` that clients know under these names, if people can sign in."""
+
 
 def load_app(
     root: str | os.PathLike[str],
@@ -77,16 +89,17 @@ def load_app(
     wire_names: Literal["camel", "as_written"] = "camel",
     limits: Limits = DEFAULT_LIMITS,
     crons: Sequence[CronDeclaration] = (),
+    sign_in: SignIn | None = None,
 ) -> LoadedApp:
     """
-    Load the app at `root`; `functions` and `schema` are paths in it, `crons` are those of joelclaw.toml.
+    Load the app at `root`; `functions` and `schema` are paths in it, `crons` and `sign_in` what joelclaw.toml says.
 
     Once per process: what an earlier load imported is forgotten, not unloaded.
 
     Raises:
         AppRefused: Something is wrong with it; `problems` is all of it.
     """
-    return _Loader(os.path.abspath(root), functions, schema, wire_names, limits, crons).load()
+    return _Loader(os.path.abspath(root), functions, schema, wire_names, limits, crons, sign_in).load()
 
 
 class _File:
@@ -118,6 +131,7 @@ class _Loader:
         wire_names: Literal["camel", "as_written"],
         limits: Limits,
         crons: Sequence[CronDeclaration],
+        sign_in: SignIn | None,
     ) -> None:
         self._root = root
         self._functions_folder = functions.strip("/")
@@ -130,6 +144,7 @@ class _Loader:
         self._places: dict[str, tuple[str, Place]] = {}
         self._routes = RouteReader()
         self._crons = CronReader(crons)
+        self._sign_in = sign_in
         self._handlers: dict[str, Handler] = {}
 
     def load(self) -> LoadedApp:
@@ -146,6 +161,7 @@ class _Loader:
         system_tables = self._load_system()
         crons = self._crons.read(self._functions, complete=not self._problems)
         self._problems += self._crons.problems
+        hook = self._read_sign_in(tables)
         if self._problems:
             raise AppRefused(sorted(dict.fromkeys(map(self._relative, self._problems))))
         infos = sorted([*tables.values(), *system_tables], key=lambda info: info.name)
@@ -159,9 +175,11 @@ class _Loader:
             routes=tuple(self._routes.sorted()),
             wire_names=self._wire_names,
         )
-        return LoadedApp(
+        app = LoadedApp(
             self._root, manifest, self._functions, infos, self._numbers, self._limits, handlers=self._handlers
         )
+        app.sign_in, app.sign_in_hook = self._sign_in, hook
+        return app
 
     # -- files
 
@@ -288,6 +306,14 @@ class _Loader:
                     place, python_path, f"is {wire_name!r} on the wire, which {problem}", "choose another name"
                 )
                 continue
+            if self._is_taken(path) and not module.__name__.startswith(_SYSTEM):
+                self._report(
+                    place,
+                    python_path,
+                    f"is {path!r} on the wire, which is the platform's own when people can sign in",
+                    f"rename it, or name it with @{function.kind}(name=...)",
+                )
+                continue
             other, other_place = self._places.setdefault(path, (python_path, place))
             if other != python_path:
                 self._report(
@@ -312,18 +338,36 @@ class _Loader:
             if loaded is not None:
                 self._functions[function] = loaded
 
+    # -- sign-in
+
+    def _read_sign_in(self, tables: dict[type, TableInfo[Any]]) -> LoadedFunction | None:
+        """The mutation that makes users, if the app has one; what is wrong with it or its table is reported."""
+        if self._sign_in is None:
+            return None
+        reader = ArrivalReader(self._sign_in)
+        by_name = {table.name: table for table in tables.values()}
+        hook = reader.read(self._functions.values(), by_name, complete=not self._problems)
+        self._problems += reader.problems
+        return hook
+
+    def _is_taken(self, path: str) -> bool:
+        """Clients mean the platform's own by this."""
+        return self._sign_in is not None and path in TAKEN
+
     # -- the platform's own
 
     def _load_system(self) -> list[TableInfo[Any]]:
         """The system's functions, read like the app's; its tables are given back."""
         tables = []
-        for name in SYSTEM_MODULES:
+        client_modules = () if self._sign_in is None else CLIENT_MODULES
+        for name in (*SYSTEM_MODULES, *client_modules):
             module = importlib.import_module(f"joelclaw.system.{name}")
             assert module.__file__ is not None
             with open(module.__file__, "rb") as file:
                 source = Source(f"joelclaw/system/{name.replace('.', '/')}.py", ast.parse(file.read()))
             naming = naming_of(module.__name__)
             wire_module = SYSTEM_PREFIX + "/".join(naming(step) for step in name.split("."))
+            wire_module = CLIENT_MODULES.get(name, wire_module)
             self._read_functions(module, wire_module, module.__name__, source)
             own = [cls for cls in vars(module).values() if _is_table_of(cls, module)]
             tables += [table_info(cls, self._numbers, SYSTEM_DOCUMENT_BYTES) for cls in own]

@@ -80,7 +80,7 @@ def _load_app(load: Load) -> LoadedApp:
         del sys.path[0]
     # Bytecode is trusted by its whole second: never leave any of files that are edited while we run.
     sys.dont_write_bytecode = True
-    app = load_app(load.root, load.functions, load.schema, load.wire_names, load.limits, load.crons)
+    app = load_app(load.root, load.functions, load.schema, load.wire_names, load.limits, load.crons, load.sign_in)
     app.places = Places(load.api_origin, load.files_url, load.files_credentials)
     return app
 

@@ -19,6 +19,7 @@ import msgspec
 from joelclaw.functions.calls import Call, Outcome
 from joelclaw.functions.crons import CronDeclaration
 from joelclaw.functions.manifest import Manifest, Problem
+from joelclaw.functions.sign_in import SignIn
 from joelclaw.limits import DEFAULT_LIMITS, Limits
 from joelclaw.store.protocol import IndexKey, Layout
 
@@ -53,6 +54,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     development: bool
     limits: Limits = DEFAULT_LIMITS
     roles: dict[str, list[str]] = {}
+    sign_in: SignIn | None = None
     crons: list[CronDeclaration] = []
     """Those of joelclaw.toml."""
 

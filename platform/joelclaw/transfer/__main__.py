@@ -93,7 +93,7 @@ def _load(load: Load) -> LoadedApp:
     if not sys.flags.safe_path:
         del sys.path[0]
     sys.dont_write_bytecode = True
-    app = load_app(load.root, load.functions, load.schema, load.wire_names, load.limits, load.crons)
+    app = load_app(load.root, load.functions, load.schema, load.wire_names, load.limits, load.crons, load.sign_in)
     app.places = Places(load.api_origin, load.files_url, load.files_credentials)
     return app
 

@@ -1,0 +1,60 @@
+"""
+Sign-in, as far as functions and isolates know of it: what joelclaw.toml declares.
+
+None of it is secret. Keys, providers' secrets and tokens stay in the gateway.
+
+Elsewhere: `system/auth/` decides with it who somebody is and how long they stay signed in.
+"""
+
+from typing import Final
+
+import msgspec
+
+from joelclaw.schema.problems import Place
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """How this deployment signs people in. A deployment that signs nobody in has none."""
+
+    issuer: str
+    """Of the deployment's own tokens: the origin of its site."""
+
+    user_table: str = "users"
+    """Wire name of the app's table of users. An app without such a table leaves its users to the platform."""
+
+    user_table_place: Place = Place("joelclaw.toml", 1)
+    hook: str | None = None
+    """The app's mutation that makes somebody's document, in Python's spelling or the wire's."""
+
+    hook_place: Place = Place("joelclaw.toml", 1)
+    fills: tuple[str, ...] = ()
+    """Fields of a user that every declared sign-in method can fill."""
+
+    jwt_ttl_ms: float = 3_600_000.0
+    session_total_ms: float = 2_592_000_000.0
+    session_idle_ms: float = 2_592_000_000.0
+    reuse_window_ms: float = 10_000.0
+
+
+NOBODY: Final = "Anonymous"
+"""The name of a user who has none, in a table where everybody must have one."""
+
+INITIATING_USER: Final = "initiating_user"
+TOKEN_IDENTIFIER: Final = "token_identifier"
+
+PROFILE_FIELDS: Final = (
+    "provider",
+    "account_id",
+    "kind",
+    "name",
+    "email",
+    "email_verified",
+    "image",
+    "claims",
+)
+"""What the app's mutation may ask for, beside `initiating_user`."""
+
+
+def provider_field(provider: str) -> str:
+    """Where a user's document has the account at this provider: `github_id`."""
+    return f"{provider.replace('-', '_')}_id"

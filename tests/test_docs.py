@@ -19,7 +19,7 @@ from joelclaw.files.receiving import receive
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.loader import load_app
 from joelclaw.functions.storage import Places
-from tests.functions.deployment import CallError, deploy, value_of
+from tests.functions.deployment import CallError, deploy, person, value_of
 from tests.http.site_server import served
 from tests.transfer.places import Place
 
@@ -318,6 +318,26 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text("utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_examples_of_the_rate_limits_page_run(tmp_path: Path) -> None:
+    """What docs/rate-limits.md shows: three comments at once, a refusal that says when, and a form that knows."""
+    files = examples(ROOT / "docs" / "rate-limits.md")
+    arriving = "from joelclaw import *\nfrom schema import User\n@mutation\ndef arrive(ctx: MutationCtx) -> None:\n"
+    arriving += "    ctx.db.insert(User(token_identifier=ctx.auth.identity.token_identifier))\n"
+    app = deploy(tmp_path, {**files, "arriving.py": arriving})
+    try:
+        ann = {"identity": person("ann"), "privileged": True}
+        value_of(app.run_mutation("arriving:arrive", **ann))
+        comment = {"article": "first", "body": "Hello."}
+        for _ in range(3):
+            value_of(app.run_mutation("comments:add", comment, **ann))
+        with pytest.raises(CallError, match=r'"retryAfterS":360'):
+            value_of(app.run_mutation("comments:add", comment, **ann))
+        allowance = value_of(app.run_query("comments:mayComment", **ann))
+        assert allowance == {"ok": False, "left": 0.0, "retryAt": app.hooks.time.now_ms() + 360_000}
+    finally:
+        app.close()
 
 
 def test_the_example_of_the_export_and_import_page_runs(tmp_path: Path) -> None:

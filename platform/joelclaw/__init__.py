@@ -7,7 +7,7 @@ they need.
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from joelclaw.errors import AppError
+from joelclaw.errors import AppError, RateLimited
 from joelclaw.functions.calls import Identity
 from joelclaw.functions.contexts import ActionCtx, MutationCtx, QueryCtx
 from joelclaw.functions.crons import cron
@@ -15,6 +15,7 @@ from joelclaw.functions.db import Reader, Writer
 from joelclaw.functions.decorators import Action, Mutation, Query, action, mutation, query
 from joelclaw.functions.http import Request, Response
 from joelclaw.functions.http_actions import HttpAction, http_action
+from joelclaw.functions.rate_limits import Allowance, RateLimit
 from joelclaw.functions.retries import Retry
 from joelclaw.functions.rows import Rows, Scan
 from joelclaw.functions.rules import anyone, role, signed_in
@@ -35,6 +36,7 @@ __all__ = [
     "UNSET",
     "Action",
     "ActionCtx",
+    "Allowance",
     "AppError",
     "Arg",
     "FileMetadata",
@@ -52,6 +54,8 @@ __all__ = [
     "PageOptions",
     "Query",
     "QueryCtx",
+    "RateLimit",
+    "RateLimited",
     "Reader",
     "Request",
     "Response",

@@ -75,6 +75,7 @@ Every error that we raise on purpose.
         └── NoServer          nobody answers at a deployment's address
 
     AppError                  an app's own refusal, with data for its client
+    └── RateLimited           it was done too often; try again later
     Interrupted               a BaseException: the isolate stops a run; nobody may swallow it
     ├── FunctionTimedOut      a query or mutation ran longer than one may
     ├── StatementInterrupted  a long statement of the database, of a run that is over its time
@@ -88,6 +89,7 @@ the constructor's arguments, so that errors survive pickling.
 must not swallow it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -958,6 +960,18 @@ class AppError(Exception):
     def __init__(self, data: Any) -> None:
         super().__init__(data)
         self.data = data
+
+
+class RateLimited(AppError):
+    """It was done too often: `RateLimit.take` found too few tokens, and took none."""
+
+    def __init__(self, name: str, retry_after_s: float) -> None:
+        # Whole milliseconds, upwards: whoever waits so long does not come a moment too early.
+        after_s = math.ceil(retry_after_s * 1_000) / 1_000
+        super().__init__({"code": "RATE_LIMITED", "name": name, "retryAfterS": after_s})
+        self.args = (name, retry_after_s)
+        self.name = name
+        self.retry_after_s = after_s
 
 
 def _quoted(text: str, length_max: int = 80) -> str:

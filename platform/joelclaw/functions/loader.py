@@ -71,6 +71,7 @@ SYSTEM_MODULES: Final = (
     "files",
     "imports",
     "jobs",
+    "rate_limits",
     "rules",
     "search",
     "tables",

@@ -12,6 +12,7 @@ from joelclaw import (
     Page,
     PageOptions,
     QueryCtx,
+    RateLimit,
     Request,
     Response,
     Retry,
@@ -288,6 +289,19 @@ async def storing_files(ctx: ActionCtx, file: Id[StoredFile]) -> None:
     await ctx.storage.store("text")  # wrong
     blob = await ctx.storage.get(file)
     await blob.read()  # wrong
+
+
+# -- rate limits
+
+
+def limiting(ctx: QueryCtx, mutating: MutationCtx, action: ActionCtx, limit: RateLimit) -> None:
+    RateLimit("posts", rate=1)  # wrong
+    RateLimit("posts", 1, "1h")  # wrong
+    RateLimit("posts", rate=1, per=60)  # wrong
+    limit.take(ctx, "ann")  # wrong
+    limit.reset(ctx)  # wrong
+    limit.check(action, "ann")  # wrong
+    limit.take(mutating, 7)  # wrong
 
 
 # -- the rest

@@ -135,7 +135,7 @@ class FakeGithub:
         self.tokens: dict[str, str] = {}
         """Persona by access token."""
 
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
 
     @property
     def issuer(self) -> str:
@@ -176,7 +176,7 @@ class FakeGithub:
             case "suspended":
                 return self._back(redirect_uri, {"error": "application_suspended"}, state)
         code = secrets.token_hex(10)
-        expires_at = self._clock.now_ms() + CODE_LIFE_MS
+        expires_at = self.clock.now_ms() + CODE_LIFE_MS
         self.codes[code] = _Code(redirect_uri, challenge, self.switches.persona, expires_at)
         match self.switches.authorize:
             case "wrong_state":
@@ -234,7 +234,7 @@ class FakeGithub:
         if (
             found is None
             or found.used
-            or found.expires_at <= self._clock.now_ms()
+            or found.expires_at <= self.clock.now_ms()
             or self.switches.token == "bad_code"
             or not _verified(found.challenge, form.get("code_verifier"))
         ):

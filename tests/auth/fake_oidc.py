@@ -67,6 +67,9 @@ class Switches(msgspec.Struct, frozen=True):
     algorithm: Literal["RS256", "ES256"] = "RS256"
     id_token: Fault = ""
     at_hash: bool = True
+    thin: bool = False
+    """The id_token says only who it is; userinfo says the rest."""
+
     userinfo: Literal["right", "another_sub", "no_sub", "500", "absent"] = "right"
     discovery: Literal["right", "wrong_issuer", "redirect", "html", "500"] = "right"
     jwks: Literal["right", "500", "redirect"] = "right"
@@ -112,7 +115,7 @@ class FakeOidc:
         self.metadata: dict[str, Any] = {}
         """Over what discovery says by itself: an endpoint that points elsewhere, say."""
 
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._generation = 0
         self.keys: list[RSAKey | ECKey] = []
         self.rotate()
@@ -176,7 +179,7 @@ class FakeOidc:
         else:
             said["code"] = secrets.token_urlsafe(16)
             challenge = asked.get("code_challenge") if self.switches.pkce else None
-            expires_at = self._clock.now_ms() + CODE_LIFE_MS
+            expires_at = self.clock.now_ms() + CODE_LIFE_MS
             self.codes[said["code"]] = _Code(asked["redirect_uri"], challenge, asked.get("nonce"), expires_at)
         if self.switches.iss != "absent":
             said["iss"] = self.issuer if self.switches.iss == "right" else "https://evil.example.com"
@@ -193,7 +196,7 @@ class FakeOidc:
         if (
             found is None
             or found.used
-            or found.expires_at <= self._clock.now_ms()
+            or found.expires_at <= self.clock.now_ms()
             or form.get("grant_type") != "authorization_code"
             or form.get("redirect_uri") != found.redirect_uri
             or not _verified(found.challenge, form.get("code_verifier"))
@@ -227,8 +230,9 @@ class FakeOidc:
         return jwt.encode({"alg": algorithm, "kid": kid}, claims, signing, algorithms=[algorithm])
 
     def _claims(self, access_token: str, nonce: str | None, fault: Fault) -> dict[str, Any]:
-        now = int(self._clock.now_ms() / 1000)
-        claims = {"iss": self.issuer, "aud": self.client_id, "iat": now, "exp": now + 600, **PERSON}
+        now = int(self.clock.now_ms() / 1000)
+        person = {"sub": PERSON["sub"]} if self.switches.thin else PERSON
+        claims = {"iss": self.issuer, "aud": self.client_id, "iat": now, "exp": now + 600, **person}
         if nonce is not None:
             claims["nonce"] = nonce
         if self.switches.at_hash:

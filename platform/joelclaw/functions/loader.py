@@ -51,6 +51,7 @@ SYSTEM_MODULES: Final = (
     "admin_keys",
     "auth.accounts",
     "auth.anonymous",
+    "auth.flows",
     "auth.keys",
     "auth.sessions",
     "auth.users",

@@ -38,6 +38,7 @@ Fault = Literal[
     "hs256_with_secret",
     "foreign_key",
     "unknown_kid",
+    "withdrawn_key",
     "wrong_aud",
     "extra_aud",
     "extra_aud_with_azp",
@@ -118,6 +119,7 @@ class FakeOidc:
         self.clock = clock or SystemClock()
         self._generation = 0
         self.keys: list[RSAKey | ECKey] = []
+        self.withdrawn: list[RSAKey | ECKey] = []
         self.rotate()
 
     def switch(self, **switches: Any) -> None:
@@ -135,6 +137,7 @@ class FakeOidc:
     def rotate(self) -> None:
         """New keys for all algorithms; the old ones are published no more."""
         self._generation += 1
+        self.withdrawn = self.keys
         self.keys = [
             RSAKey.generate_key(2048, {"kid": f"rsa-{self._generation}", "use": "sig", "alg": "RS256"}),
             ECKey.generate_key("P-256", {"kid": f"ec-{self._generation}", "use": "sig", "alg": "ES256"}),
@@ -222,7 +225,8 @@ class FakeOidc:
             key = OctKey.import_key(self.client_secret)
             return jwt.encode({"alg": "HS256"}, claims, key, algorithms=["HS256"])
         algorithm = self.switches.algorithm
-        signing: RSAKey | ECKey = next(key for key in self.keys if key.get("alg") == algorithm)
+        keys = self.withdrawn if fault == "withdrawn_key" else self.keys
+        signing: RSAKey | ECKey = next(key for key in keys if key.get("alg") == algorithm)
         kid = str(signing.kid)
         if fault in ("foreign_key", "unknown_kid"):
             signing = RSAKey.generate_key(2048) if algorithm == "RS256" else ECKey.generate_key("P-256")

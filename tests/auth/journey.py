@@ -83,11 +83,15 @@ class _System:
 
     def __init__(self, app: Deployment) -> None:
         self._app = app
+        self.fails = False
+        """Nothing can be written."""
 
     async def ask(self, path: str, **arguments: Any) -> Any:
         return self._run(self._app.query, path, arguments)
 
     async def tell(self, path: str, **arguments: Any) -> Any:
+        if self.fails:
+            raise SystemCallFailed(path, "There is no room left")
         return self._run(self._app.mutate, path, arguments)
 
     def _run(self, run: Any, path: str, arguments: dict[str, Any]) -> Any:
@@ -126,9 +130,9 @@ class Journey:
         self.providers: dict[str, Provider] = {
             id: make_provider(id, declared, self.outbound, app.hooks.time) for id, declared in settings.items()
         }
-        system: Any = _System(app)
+        self.system: Any = _System(app)
         self.methods = {
-            id: OAuth(provider, system, self.tokens, self.outbound, site_origin=SITE, destination=destination)
+            id: OAuth(provider, self.system, self.tokens, self.outbound, site_origin=SITE, destination=destination)
             for id, provider in self.providers.items()
         }
         self._routes = SignInRoutes(self.methods)

@@ -1,7 +1,7 @@
 """joelclaw.toml: defaults, values from the environment, and one sentence for whatever is wrong."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 import pytest
@@ -356,6 +356,8 @@ def settings(struct: Any = Config, prefix: str = "") -> list[str]:
             names += settings(field.type, f"{prefix}{field.name}.")
         elif field.type is not Source:
             names.append(f"{prefix}{field.name}")
+            many = [kind for kind in get_args(field.type) if get_origin(field.type) is tuple and isinstance(kind, type)]
+            names += [name for kind in many for name in settings(kind, f"{prefix}{field.name}.")]
     return names
 
 
@@ -373,3 +375,48 @@ def test_the_documented_example_is_accepted(project: Path) -> None:
     config = declare(project, example, {"JOELCLAW_ADMIN_KEY": "joelclaw|" + "k" * 24, "INNGEST_SIGNING_KEY": "s"})
 
     assert config.env["INNGEST_SIGNING_KEY"] == "s"
+
+
+def test_sections_of_which_there_are_many(project: Path) -> None:
+    """`[[auth.issuers]]` begins another each time, with settings of its own."""
+    first, second = declare(
+        project,
+        """
+        [[auth.issuers]]
+        domain = { from = "DOMAIN" }
+        [[auth.issuers]]
+        type = "custom_jwt"
+        """,
+        {"DOMAIN": "https://a.example.com"},
+    ).auth.issuers
+
+    assert (first.type, first.domain) == ("oidc", "https://a.example.com")
+    assert (second.type, second.domain) == ("custom_jwt", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "[[auth.issuers]]\ndomain = 'a'\n[[auth.issuers]]\ndomian = 'b'",
+            "joelclaw.toml:4: auth.issuers has no 'domian'; did you mean 'domain'?",
+        ),
+        (
+            "[[auth.issuers]]\ndomain = 'a'\n[[auth.issuers]]\n\nalgorithm = 'HS256'",
+            'joelclaw.toml:5: auth.issuers.algorithm is "RS256" or "ES256"; it says "HS256"',
+        ),
+        (
+            "\n[auth.issuers]\ndomain = 'a'",
+            "joelclaw.toml:2: auth.issuers are sections; "
+            "write [[auth.issuers]] on a line, and the settings of each below",
+        ),
+        (
+            "[auth]\nissuers = ['a']",
+            "joelclaw.toml:2: auth.issuers are sections; "
+            "write [[auth.issuers]] on a line, and the settings of each below",
+        ),
+    ],
+)
+def test_what_is_wrong_in_one_of_many_is_told_with_its_line(project: Path, text: str, sentence: str) -> None:
+    """The line says which one it is."""
+    assert refusal(project, text) == sentence

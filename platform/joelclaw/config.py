@@ -36,9 +36,12 @@ SITE_PORT = 3211
 """Where HTTP actions are, where nobody says otherwise."""
 
 Origin = Annotated[str, Meta(pattern=_ORIGIN)]
+SettingPath = tuple[str | int, ...]
+"""Where something stands: names of sections and settings, and places in lists."""
+
 T = TypeVar("T", bound=msgspec.Struct)
 
-_LATER: dict[tuple[str, ...], str] = {
+_LATER: dict[SettingPath, str] = {
     ("server", "dashboard_port"): "the dashboard",
 }
 
@@ -192,7 +195,7 @@ class Source(msgspec.Struct, frozen=True):
     path: Path
     text: str = ""
 
-    def line(self, *keys: str) -> int | None:
+    def line(self, *keys: str | int) -> int | None:
         """
         The line on which a setting begins, or a section's first mention; None when it is not in the file.
 
@@ -212,7 +215,7 @@ class Source(msgspec.Struct, frozen=True):
             begins = end
         return None
 
-    def place(self, *keys: str) -> str:
+    def place(self, *keys: str | int) -> str:
         """`joelclaw.toml:7`, or the file alone for what is not written in it."""
         line = self.line(*keys)
         return self.path.name if line is None else f"{self.path.name}:{line}"
@@ -375,7 +378,7 @@ class _Decoder:
         self._source = source
         self._environ = environ
 
-    def fields(self, struct: type[msgspec.Struct], table: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    def fields(self, struct: type[msgspec.Struct], table: dict[str, Any], path: SettingPath) -> dict[str, Any]:
         """The fields of a struct that the table sets, decoded."""
         known = {field.name: field.type for field in msgspec.structs.fields(struct)}
         decoded = {}
@@ -393,7 +396,7 @@ class _Decoder:
                 decoded[name] = value
         return decoded
 
-    def value(self, kind: Any, raw: Any, path: tuple[str, ...]) -> Any:
+    def value(self, kind: Any, raw: Any, path: SettingPath) -> Any:
         """One setting, or a section; None when it would come from an environment that is left out."""
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return kind(**self.fields(kind, self._table(raw, path), path))
@@ -401,6 +404,11 @@ class _Decoder:
             element = get_args(kind)[1]
             values = {name: self.value(element, item, (*path, name)) for name, item in self._table(raw, path).items()}
             return {name: value for name, value in values.items() if value is not None}
+        if get_origin(kind) is tuple and issubclass(element := get_args(kind)[0], msgspec.Struct):
+            return tuple(
+                element(**self.fields(element, table, (*path, place)))
+                for place, table in enumerate(self._tables(raw, path))
+            )
         strict = True
         if isinstance(raw, dict) and set(raw) == {"from"} and isinstance(raw["from"], str):
             if self._environ is None:
@@ -412,13 +420,19 @@ class _Decoder:
         except msgspec.ValidationError as exc:
             self._refuse(path, f"{_shown_path(path)} is {_expectation(kind)}{_shown_value(kind, raw)}", exc)
 
-    def _table(self, raw: Any, path: tuple[str, ...]) -> dict[str, Any]:
+    def _table(self, raw: Any, path: SettingPath) -> dict[str, Any]:
         if not isinstance(raw, dict):
-            name = ".".join(path)
+            name = _dotted(path)
             self._refuse(path, f"{name} is a section; write [{name}] on a line, and its settings below")
         return raw
 
-    def _from_environment(self, name: str, path: tuple[str, ...]) -> str:
+    def _tables(self, raw: Any, path: SettingPath) -> list[dict[str, Any]]:
+        if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
+            name = _dotted(path)
+            self._refuse(path, f"{name} are sections; write [[{name}]] on a line, and the settings of each below")
+        return raw
+
+    def _from_environment(self, name: str, path: SettingPath) -> str:
         assert self._environ is not None
         if name not in self._environ:
             self._refuse(
@@ -428,17 +442,17 @@ class _Decoder:
             )
         return self._environ[name]
 
-    def _refuse(self, path: tuple[str, ...], reason: str, cause: Exception | None = None) -> NoReturn:
+    def _refuse(self, path: SettingPath, reason: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigRefused(self._source.path.name, self._source.line(*path), reason) from cause
 
 
-def _refuse_unknown(source: Source, path: tuple[str, ...], name: str, known: list[str]) -> NoReturn:
+def _refuse_unknown(source: Source, path: SettingPath, name: str, known: list[str]) -> NoReturn:
     """Refuse a name that no setting has, with the one that was meant where it can be told."""
-    what = f"{'.'.join(path)} has no '{name}'" if path else f"there is no section or setting '{name}'"
+    what = f"{_dotted(path)} has no '{name}'" if path else f"there is no section or setting '{name}'"
     raise ConfigRefused(source.path.name, source.line(*path, name), what + _suggestion(path, name, known))
 
 
-def _suggestion(path: tuple[str, ...], name: str, known: list[str]) -> str:
+def _suggestion(path: SettingPath, name: str, known: list[str]) -> str:
     sections = {field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "source"}
     structs = {section: get_args(kind)[1] if get_origin(kind) is dict else kind for section, kind in sections.items()}
     settings = {
@@ -487,16 +501,24 @@ def _check_proxy(config: Config, text: str) -> None:
         ) from None
 
 
-def _holds(document: Any, keys: tuple[str, ...]) -> bool:
+def _holds(document: Any, keys: SettingPath) -> bool:
     for key in keys:
-        if not isinstance(document, dict) or key not in document:
+        if isinstance(key, int):
+            if not isinstance(document, list) or key >= len(document):
+                return False
+        elif not isinstance(document, dict) or key not in document:
             return False
         document = document[key]
     return True
 
 
-def _shown_path(path: tuple[str, ...]) -> str:
-    return f"[{path[0]}]" if len(path) == 1 else ".".join(path)
+def _shown_path(path: SettingPath) -> str:
+    return f"[{path[0]}]" if len(path) == 1 else _dotted(path)
+
+
+def _dotted(path: SettingPath) -> str:
+    """A setting's name as people write it; which of several it is, the line tells."""
+    return ".".join(name for name in path if isinstance(name, str))
 
 
 def _expectation(kind: Any) -> str:

@@ -14,7 +14,7 @@ written, with `{ from = "NAME" }` replaced; the method decodes it into its struc
 Elsewhere: `config.py` reads the file; `auth/methods.py` knows which methods there are.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,43 @@ _DURATION = (
 
 Duration = Annotated[str, Meta(pattern=_DURATION)]
 """As `values/durations.py` reads them, which is above this."""
+
+
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody else whose tokens count. Which settings go together, `auth/issuers.py` checks."""
+
+    type: Annotated[Literal["oidc", "custom_jwt"], Meta(description='"oidc" or "custom_jwt"')] = "oidc"
+    domain: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description='where an OpenID issuer is, like "https://tenant.us.auth0.com"'),
+    ] = None
+    issuer: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description='the "iss" of the tokens, like "https://issuer.example.com"'),
+    ] = None
+    jwks: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description='where the keys are, like "https://issuer.example.com/jwks", or "data:" and the keys'),
+    ] = None
+    algorithm: Annotated[Literal["RS256", "ES256"] | None, Meta(description='"RS256" or "ES256"')] = None
+    application_id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description='the "aud" of tokens for this app')
+    ] = None
+    private_network: Annotated[bool, Meta(description="true or false")] = False
+
+
+class MailServer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes the mails of sign-in."""
+
+    url: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="a mail server, like smtps://user:password@mail.example.com", extra={"secret": True}),
+    ] = None
+    from_: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description='whom mails are from, like "Example <no-reply@example.com>"'),
+    ] = msgspec.field(name="from", default=None)
+    per_hour: Annotated[int, Meta(ge=1, le=1_000_000, description="a number of mails, from 1 to 1000000")] = 1_000
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +101,8 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     sign_in: dict[str, dict[str, Any]] = {}
+    mail: MailServer = MailServer()
+    issuers: tuple[Issuer, ...] = ()
     roles: dict[
         str,
         Annotated[

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.deadline import PATIENCE_S
+from tests.ports import free_port
 
 APP = Path(__file__).parent / "app"
 ADMIN_KEY = "conformance|0123456789abcdef0123456789abcdef"
@@ -96,7 +97,6 @@ class Deployment:
     def restart(self, stop: Callable[[Server], None]) -> None:
         """End the server in the given way, and start it again where it was."""
         stop(self.server)
-        declare(self.project, "api_port", self.url.rpartition(":")[2])
         self.start()
 
     def call(self, kind: str, path: str, args: dict[str, Any]) -> Any:
@@ -120,9 +120,9 @@ class Deployment:
 
 
 def copy_app(project: Path) -> Path:
-    """A copy of the test app that takes any free port."""
+    """A copy of the test app that takes a free port, and takes it again after a restart."""
     shutil.copytree(APP, project, ignore=shutil.ignore_patterns("data", "__pycache__"))
-    declare(project, "api_port", "0")
+    declare(project, "api_port", str(free_port()))
     return project
 
 

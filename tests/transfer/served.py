@@ -7,17 +7,18 @@ from click.testing import CliRunner
 
 from joelclaw.cli import main
 from tests.conformance.deployment import Deployment
+from tests.ports import free_port
 from tests.transfer.places import APP
 
 ADMIN_KEY = "transfer|0123456789abcdef0123456789abcdef"
 
-DECLARED = f"""
+DECLARED = """
 [app]
 name = "transfer"
 [server]
-api_port = 0
+api_port = {port}
 site_port = 0
-admin_key = "{ADMIN_KEY}"
+admin_key = "{key}"
 [limits]
 readers = 1
 [store]
@@ -26,9 +27,9 @@ durability = "normal"
 
 
 def project(folder: Path) -> Path:
-    """A copy of the app that takes any free port."""
+    """A copy of the app that takes a free port, and takes it again after a restart."""
     shutil.copytree(APP, folder, ignore=shutil.ignore_patterns("__pycache__", "data"))
-    (folder / "joelclaw.toml").write_text(DECLARED)
+    (folder / "joelclaw.toml").write_text(DECLARED.format(port=free_port(), key=ADMIN_KEY))
     return folder
 
 

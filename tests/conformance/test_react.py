@@ -165,6 +165,8 @@ def test_item_13_queries_agree_in_every_frame(deployment: Deployment, scene: Ope
         deployment.mutation("messages:send", room=room, body="x" * number)
         if number % 3 == 0:
             deployment.mutation("messages:sendMany", room=room, bodies=["y", "zz"])
+            # A page that was slow would show the last frame only.
+            page.until_showing(f"it.messages === {len(deployment.bodies(room))}")
         if number % 10 == 9:
             deployment.mutation("messages:clear", room=room)
     deployment.mutation("messages:send", room=room, body="the end")

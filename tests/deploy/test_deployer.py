@@ -11,7 +11,11 @@ import pytest
 from joelclaw.deploy import deployer
 from joelclaw.engine import isolate_process
 from joelclaw.engine.engine import Engine
-from tests.deploy.workshop import NOTES, SCHEMA, Live, Workshop, lay_out, save, word, workshop
+from tests.deploy.workshop import NOTES, SCHEMA, Live, Workshop, lay_out, save, until, word, workshop
+from tests.engine.engines import until_there, within_patience
+
+TOO_LONG_S = 600
+"""For an import: a number that nobody else waits for."""
 
 Scene = Callable[[Workshop], Awaitable[None]]
 
@@ -92,27 +96,53 @@ def test_an_endless_import_gives_way_to_the_next_save(play: Callable[[Scene], No
 
     async def scene(shop: Workshop) -> None:
         shop.save("app_functions/b.py", f"open({str(root / 'began')!r}, 'w')\nwhile True: pass\n")
-        async with asyncio.timeout(30):
-            while not (root / "began").exists():
-                await asyncio.sleep(0.005)
+        await until_there(root / "began")
         await shop.saved_and_live("app_functions/b.py", word("free"))
         assert await shop.query("b:word") == "free"
 
     play(scene)
 
 
+async def until_begun(root: Path, processes: int) -> list[int]:
+    """Wait until so many processes have told by a file that they are importing; their ids."""
+
+    def pids() -> list[int]:
+        return [int(path.suffix[1:]) for path in root.glob("began.*")]
+
+    async def wait() -> None:
+        while len(pids()) < processes:
+            await asyncio.sleep(0.005)
+
+    await within_patience(f"{processes} processes that import", wait())
+    return pids()
+
+
 def test_an_endless_import_is_ended_and_told_with_its_line(
-    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+    play: Callable[[Scene], None], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its time it is stopped, and asked where it was; meanwhile it is said that it takes long."""
+    timeout = asyncio.timeout
+    deadlines: list[asyncio.Timeout] = []
+
+    def deadline(delay: float | None) -> asyncio.Timeout:
+        """That of an import is over when the test says so."""
+        made = timeout(delay)
+        if delay == TOO_LONG_S:
+            deadlines.append(made)
+        return made
 
     async def scene(shop: Workshop) -> None:
-        monkeypatch.setattr(isolate_process, "LOAD_TIMEOUT_S", 2.0)
+        monkeypatch.setattr(isolate_process, "LOAD_TIMEOUT_S", TOO_LONG_S)
         monkeypatch.setattr(deployer, "SLOW_LOAD_S", 0.0)
-        shop.save("app_functions/b.py", "def wait():\n    while True:\n        pass\nwait()\n")
-        assert await shop.said() == "slow"
+        monkeypatch.setattr(asyncio, "timeout", deadline)
+        began = f"import os; open({str(root)!r} + f'/began.{{os.getpid()}}', 'w')"
+        shop.save("app_functions/b.py", f"def wait():\n    while True:\n        pass\n{began}; wait()\n")
+        await within_patience("the telling", shop.notebook.told_slow.wait())
+        await until_begun(root, 3)
+        for one in deadlines:
+            one.reschedule(asyncio.get_running_loop().time())
         assert await shop.refused() in {
-            f"app_functions/b.py:{line}: app_functions.b: was not imported within 2 s" for line in (2, 3)
+            f"app_functions/b.py:{line}: app_functions.b: was not imported within {TOO_LONG_S} s" for line in (2, 3)
         }
         assert await shop.query("notes:texts") == []
 
@@ -144,9 +174,7 @@ def test_a_save_while_another_is_taken_over_is_taken_too(play: Callable[[Scene],
         }
         for number in range(5):
             shop.save("app_functions/b.py", word(f"{number}"))
-            async with asyncio.timeout(60):
-                while not facts[moment]():
-                    await asyncio.sleep(0)
+            await within_patience(moment, until(facts[moment]))
         while "b:word" not in (await shop.live()).functions or await shop.query("b:word") != "4":
             pass
 
@@ -157,25 +185,25 @@ def test_files_and_folders_come_go_and_change_names(play: Callable[[Scene], None
     """Each step is live by itself, in folders that were made or moved meanwhile as well."""
 
     async def scene(shop: Workshop) -> None:
-        async def until(*paths: str) -> None:
+        async def until_live(*paths: str) -> None:
             # A folder and the files in it may be seen as several changes.
             while (await shop.live()).functions != {"notes:texts", "notes:add", "notes:forget", *paths}:
                 pass
 
         folder = shop.root / "app_functions"
         shop.save("app_functions/ops/deep/b.py", word("b"))
-        await until("ops/deep/b:word")
+        await until_live("ops/deep/b:word")
         shop.save("app_functions/ops/deep/c.py", word("c"))
-        await until("ops/deep/b:word", "ops/deep/c:word")
+        await until_live("ops/deep/b:word", "ops/deep/c:word")
         (folder / "ops").rename(folder / "jobs")
-        await until("jobs/deep/b:word", "jobs/deep/c:word")
+        await until_live("jobs/deep/b:word", "jobs/deep/c:word")
         shop.save("app_functions/jobs/deep/c.py", word("changed"))
-        await until("jobs/deep/b:word", "jobs/deep/c:word")
+        await until_live("jobs/deep/b:word", "jobs/deep/c:word")
         assert await shop.query("jobs/deep/c:word") == "changed"
         (folder / "jobs" / "deep" / "b.py").rename(folder / "b.py")
-        await until("b:word", "jobs/deep/c:word")
+        await until_live("b:word", "jobs/deep/c:word")
         shutil.rmtree(folder / "jobs")
-        await until("b:word")
+        await until_live("b:word")
 
     play(scene)
 
@@ -603,10 +631,7 @@ def test_stopping_while_something_is_imported_leaves_nothing(root: Path) -> None
                 "app_functions/b.py",
                 f"import os\nopen({str(root)!r} + f'/began.{{os.getpid()}}', 'w')\nwhile True: pass\n",
             )
-            async with asyncio.timeout(30):
-                while len(pids) < 3:
-                    pids[:] = [int(path.suffix[1:]) for path in root.glob("began.*")]
-                    await asyncio.sleep(0.005)
+            pids[:] = await until_begun(root, 3)
 
     asyncio.run(scene())
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
@@ -632,8 +657,7 @@ def test_a_writer_of_the_old_code_does_not_fit_the_database_after_the_new(root: 
                     replacing = asyncio.create_task(engine._spawn_writer())  # noqa: SLF001
                     shop.save("schema.py", SCHEMA + '    by_text_again = index("text")\n')
                     shop.save("app_functions/b.py", word("b"))
-                    while len(engine._preparing._waiters or ()) < 2:  # type: ignore[attr-defined]  # noqa: SLF001
-                        await asyncio.sleep(0.005)
+                    await until(lambda: len(engine._preparing._waiters or ()) == 2)  # type: ignore[attr-defined]  # noqa: SLF001
                 await shop.live()
                 writer, _ = await replacing
             await writer.close()

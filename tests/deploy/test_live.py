@@ -13,9 +13,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from joelclaw.config import load_config
+from joelclaw.engine import isolate_process
 from joelclaw.errors import AppRefused, CommandFailed
 from joelclaw.server import serve
 from tests.deploy.workshop import PATIENCE_S, SCHEMA, Live, Notebook, Refused, lay_out, save, word
+from tests.engine.engines import until_there, within_patience
 
 DECLARED = "[server]\napi_port = 0\n[limits]\nreaders = 1\n"
 SESSION_ID = "086d8492-021b-42b0-89ec-e79559a6e57{}"
@@ -287,8 +289,9 @@ def test_production_refuses_a_broken_app(tmp_path: Path, broken: str) -> None:
     asyncio.run(scene())
 
 
-def test_production_can_be_stopped_while_it_imports(tmp_path: Path) -> None:
+def test_production_can_be_stopped_while_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that never ends does not keep the process."""
+    monkeypatch.setattr(isolate_process, "LOAD_TIMEOUT_S", 600.0)
     lay_out(tmp_path)
     save(tmp_path, "joelclaw.toml", DECLARED)
     save(tmp_path, "app_functions/b.py", f"open({str(tmp_path / 'began')!r}, 'w')\nwhile True: pass\n")
@@ -296,10 +299,8 @@ def test_production_can_be_stopped_while_it_imports(tmp_path: Path) -> None:
     async def scene() -> None:
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(load_config(tmp_path, {}), development=False, host=Host(), stop=stop))
-        async with asyncio.timeout(PATIENCE_S / 2):  # Half of what an import may take.
-            while not (tmp_path / "began").exists():
-                await asyncio.sleep(0.005)
-            stop.set()
-            await serving
+        await until_there(tmp_path / "began")
+        stop.set()
+        await within_patience("the end of the server", serving)
 
     asyncio.run(scene())

@@ -7,7 +7,7 @@ something broken reaches.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +91,8 @@ class Notebook:
 
     def __init__(self) -> None:
         self.told: asyncio.Queue[Told] = asyncio.Queue()
+        self.told_slow = asyncio.Event()
+        """It was told that something takes long: on a busy machine, anything may."""
 
     def deployed(self, manifest: Manifest, *, took_ms: float, written: Sequence[Path], first: bool) -> None:
         assert took_ms >= 0
@@ -101,7 +103,7 @@ class Notebook:
         self.told.put_nowait(Refused(str(error)))
 
     def slow(self, seconds: float) -> None:  # noqa: ARG002
-        self.told.put_nowait(Said("slow"))
+        self.told_slow.set()
 
     def types_not_written(self, reason: str) -> None:
         self.told.put_nowait(Said(f"types: {reason}"))
@@ -173,6 +175,12 @@ class Workshop:
     async def outcome(self, path: str, **args: Any) -> Outcome:
         async with asyncio.timeout(PATIENCE_S):
             return await self.engine.mutate(path, msgspec.json.encode(args), ADMIN)
+
+
+async def until(fact: Callable[[], object]) -> None:
+    """Let the loop turn until something is so that nobody tells. Each turn looks: what passes is not missed."""
+    while not fact():
+        await asyncio.sleep(0)
 
 
 def save(root: Path, name: str, text: str) -> None:

@@ -30,7 +30,7 @@ from joelclaw.isolate.messages import Load
 from joelclaw.limits import Limits
 
 APP = Path(__file__).parent / "app"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """Only a broken engine takes that long; nothing here waits for time to pass."""
 
 WALL_S = 10.0
@@ -111,6 +111,16 @@ class App:
 
     async def kill_writer(self) -> None:
         kill(await self.mutate("faults:writerPid"))
+
+
+async def until_there(file: Path) -> None:
+    """Wait for a file that another process makes: it has no other way to tell."""
+
+    async def wait() -> None:
+        while not file.exists():
+            await asyncio.sleep(0.005)
+
+    await within_patience(f"{file.name}", wait())
 
 
 def kill(pid: int) -> None:

@@ -14,7 +14,7 @@ from joelclaw.engine.results import Result
 from joelclaw.engine.variables import Variables
 from joelclaw.functions.calls import Call, Outcome
 from joelclaw.isolate.messages import SetVariables
-from tests.engine.engines import App, play, value_of, within_patience
+from tests.engine.engines import App, play, until_there, value_of, within_patience
 from tests.engine.played import PlayedIsolate
 
 
@@ -24,14 +24,6 @@ def limit(app: App, **limits: float) -> None:
 
 def code(outcome: Outcome) -> str | None:
     return None if outcome.failure is None else outcome.failure.code
-
-
-async def until_there(file: Path) -> None:
-    async def wait() -> None:
-        while not file.exists():
-            await asyncio.sleep(0.005)
-
-    await within_patience(f"{file.name}", wait())
 
 
 def test_so_many_at_once_and_so_many_wait(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from joelclaw.engine.isolates import Isolate
 from joelclaw.errors import AppRefused
-from tests.engine.engines import App, Viewer, kill, play, within_patience
+from tests.engine.engines import App, Viewer, kill, play, until_there, within_patience
 
 COUNT = "    return ctx.db.query(Note.by_room, room=room).count()\n\n\n@query(allow=anyone)\ndef mine"
 
@@ -125,7 +125,7 @@ def test_an_action_finishes_on_its_code(tmp_path: Path) -> None:
 
     async def scene(app: App) -> None:
         old = asyncio.create_task(app.act("faults:waitForFile", file=str(tmp_path / "go")))
-        await within_patience("its begin", exists(tmp_path / "go.begun"))
+        await until_there(tmp_path / "go.begun")
         app.rewrite("VERSION = 1\n", "VERSION = 2\n", "app_functions/faults.py")
         await app.deploy()
         new = asyncio.create_task(app.act("faults:waitForFile", file=str(tmp_path / "go")))
@@ -133,11 +133,6 @@ def test_an_action_finishes_on_its_code(tmp_path: Path) -> None:
         assert [(await old).value, (await new).value] == [b"1", b"2"]
 
     play(scene, tmp_path)
-
-
-async def exists(path: Path) -> None:
-    while not path.exists():
-        await asyncio.sleep(0.002)  # Another process makes it, and has no other way to tell.
 
 
 @pytest.mark.parametrize("role", ["reader", "actor", "writer"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.subscribers import Subscriber, Transition
 from joelclaw.isolate.messages import Load
+from tests.engine.engines import within_patience
 
 FUNCTIONS = """
 from joelclaw import QueryCtx, anyone, query
@@ -38,22 +39,27 @@ def test_a_subscriber_of_a_result_that_expires_is_told_without_any_other_event(t
     (tmp_path / "app_functions" / "times.py").write_text(FUNCTIONS)
     (tmp_path / "schema.py").write_text("")
 
-    async def scenario() -> list[bytes]:
+    async def scenario(until_ms: float) -> list[bytes]:
         engine = Engine()
         try:
             await engine.deploy(_load(tmp_path))
             collector = Collector()
             subscriber = Subscriber(collector)
             engine.reactor.attach(subscriber)
-            until = engine.clock.now_ms() + 400
+            until = engine.clock.now_ms() + until_ms
             engine.reactor.subscribe(subscriber, 0, "times:waits", f'{{"until":{until}}}'.encode(), None)
             engine.reactor.modified(subscriber, 1)
-            async with asyncio.timeout(20):
-                return [await collector.values.get(), await collector.values.get()]
+            first = await within_patience("the first result", collector.values.get())
+            if first == b"false":
+                return [first]
+            return [first, await within_patience("the second result", collector.values.get())]
         finally:
             await engine.close()
 
-    assert asyncio.run(scenario()) == [b"true", b"false"]
+    seen = asyncio.run(scenario(400))
+    if seen == [b"false"]:  # The machine has stood still for so long.
+        seen = asyncio.run(scenario(20_000))
+    assert seen == [b"true", b"false"]
 
 
 def _load(root: Path) -> Load:

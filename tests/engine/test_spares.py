@@ -23,20 +23,17 @@ def play(scene: Callable[[Spares], Awaitable[None]], number: int) -> None:
 
 async def filled(spares: Spares, number: int) -> None:
     spares.refill()
-
-    async def fill() -> None:
-        while len(spares) < number:
-            await asyncio.sleep(0)
-
-    await within_patience("spares", fill())
+    filling = spares._filling  # noqa: SLF001 - nobody else waits for it
+    assert filling is not None
+    await within_patience("spares", filling)
+    assert len(spares) == number
 
 
-async def ended(isolate: Isolate) -> None:
-    async def end() -> None:
-        while isolate.alive:
-            await asyncio.sleep(0)
-
-    await within_patience("the end of a process", end())
+async def killed(isolate: Isolate) -> None:
+    died = asyncio.Event()
+    isolate.on_death = died.set
+    isolate.kill()
+    await within_patience("the end of a process", died.wait())
 
 
 def test_what_waits_is_taken_and_replaced() -> None:
@@ -64,8 +61,7 @@ def test_a_dead_spare_is_not_handed_out() -> None:
         dead = await spares.take("reader")
         alive = await spares.take("reader")
         spares._waiting = [alive, dead]  # noqa: SLF001 - as if nobody had taken them
-        dead.kill()
-        await ended(dead)
+        await killed(dead)
         taken = await spares.take("reader")
         assert taken is alive
         await taken.close()

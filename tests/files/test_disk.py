@@ -13,6 +13,7 @@ import pytest
 from joelclaw.errors import FileStoreFailed, FileStoreFull
 from joelclaw.files.disk import WRITE_BYTES, DiskFiles
 from joelclaw.files.receiving import receive
+from tests.engine.engines import within_patience
 from tests.files.test_stores import content, keep, names, pieces, read
 
 NOBODY = 65_534
@@ -145,11 +146,14 @@ def test_a_slow_disk_and_an_impatient_sender(tmp_path: Path) -> None:
     """An upload that is given up while a thread still writes for it leaves nothing behind, whoever is first."""
     files = DiskFiles(tmp_path)
 
+    async def part() -> None:
+        while not list(tmp_path.glob("*/*/.*")):
+            await asyncio.sleep(0)
+
     async def scene() -> None:
         for _ in range(20):
             task = asyncio.create_task(receive(files, _endless()))
-            while not list(tmp_path.glob("*/*/.*")):
-                await asyncio.sleep(0)
+            await within_patience("a part", part())
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -54,8 +54,12 @@ class Client:
     async def waiting(self, query: str) -> "asyncio.Task[Any]":
         """A request that has found nothing and waits."""
         request = asyncio.create_task(self.ask(query))
-        while not self.log.followers:
-            await asyncio.sleep(0)
+
+        async def follow() -> None:
+            while not self.log.followers:
+                await asyncio.sleep(0)
+
+        await within_patience("a follower", follow())
         return request
 
     def ran(self, function: str, *, request_id: str = "r") -> None:

@@ -4,7 +4,7 @@ import signal
 import socket
 
 from joelclaw.isolate.messages import BatchDone
-from tests.isolate.isolates import Deployment, call, texts, value
+from tests.isolate.isolates import PATIENCE_S, Deployment, call, texts, value
 
 
 def test_a_repeated_call_gets_the_first_outcome(deployment: Deployment) -> None:
@@ -53,7 +53,7 @@ def test_killed_after_the_commit(deployment: Deployment) -> None:
     writer = deployment.writer()
     added = call("notes:add", text="one", call_id="a")
     writer.start_batch(added)
-    writer.socket.settimeout(20)
+    writer.socket.settimeout(PATIENCE_S)
     assert writer.socket.recv(1, socket.MSG_PEEK), "the reply is on its way, so the commit is done"
     writer.kill()
 

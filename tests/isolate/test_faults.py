@@ -40,6 +40,14 @@ SURVIVABLE = [
 ]
 """The fault, and what its failure says."""
 
+PROCESSOR_TIME = {"transaction_time_s": 0.1}
+CLOCK_TIME = {"transaction_wall_s": 1.5}
+
+
+def limits_for(fault: str) -> dict[str, float]:
+    """A limit that is soon reached, for a fault that reaches it; the calls around it have to stay below, too."""
+    return {"loop": PROCESSOR_TIME, "loop_and_swallow": PROCESSOR_TIME, "wait": CLOCK_TIME}.get(fault, {})
+
 
 def failure(isolate: Isolate, path: str, name: str) -> Failure:
     [outcome] = isolate.run(call(path, name=name))
@@ -53,7 +61,7 @@ def test_a_mutation_fails_alone(deployment: Deployment, name: str, sentence: str
     A fault undoes its own mutation; those before and after it in the batch are committed, by the same process
     (LIM-8, LIM-10, LIM-13).
     """
-    writer = deployment.writer()
+    writer = deployment.writer(**limits_for(name))
     before, fault, after = writer.run(
         call("notes:add", text="before"), call("faults:write", name=name), call("notes:add", text="after")
     )
@@ -71,7 +79,7 @@ def test_a_query_fails_alone(deployment: Deployment, name: str, sentence: str) -
     A fault fails its own query, also in a round; the next ones are answered by the same process (LIM-8, LIM-10,
     LIM-13).
     """
-    reader = deployment.reader()
+    reader = deployment.reader(**limits_for(name))
     assert sentence in failure(reader, "faults:ask", name).message
     reader.send(OpenRound(round=1))
     reader.receive(RoundOpened)
@@ -86,7 +94,7 @@ def test_a_query_fails_alone(deployment: Deployment, name: str, sentence: str) -
 
 def test_a_query_cannot_drive_the_database_for_ever(deployment: Deployment) -> None:
     """Time in database calls is not charged, but the clock ends a query that does nothing else (LIM-10)."""
-    reader = deployment.reader()
+    reader = deployment.reader(**CLOCK_TIME)
     [outcome] = reader.run(call("faults:walkForEver"))
     assert outcome.failure is not None
     assert "timed out" in outcome.failure.message or "Too many" in outcome.failure.message
@@ -103,14 +111,14 @@ def test_a_crash_ends_the_process(deployment: Deployment) -> None:
 
 def test_a_hang_in_c_is_given_up(deployment: Deployment) -> None:
     """A call that never returns to the interpreter ends with its process, also if no gateway kills it."""
-    reader = deployment.reader()
+    reader = deployment.reader(**CLOCK_TIME)
     reader.start_batch(call("faults:ask", name="hang_in_c"))
     assert reader.wait() == -signal.SIGPROF
 
 
 def test_a_limit_holds_for_each_call_anew(deployment: Deployment) -> None:
     """What one call has used up is not charged to the next."""
-    reader = deployment.reader()
+    reader = deployment.reader(**PROCESSOR_TIME)
     [*outcomes] = reader.run(*[call("faults:ask", name="loop"), call("notes:greet", name="you")] * 3)
     assert [outcome.failure is None for outcome in outcomes] == [False, True] * 3
 

@@ -53,7 +53,7 @@ def test_sizes_are_reported(deployment: Deployment) -> None:
 
 def test_failures_say_where_they_happened(deployment: Deployment) -> None:
     """A traceback holds the frames of the app's files, innermost first."""
-    [outcome] = deployment.reader().run(call("faults:ask", name="loop"))
+    [outcome] = deployment.reader(transaction_time_s=0.1).run(call("faults:ask", name="loop"))
     assert outcome.failure is not None
     first, *_ = outcome.failure.frames.splitlines()
     assert first.startswith("    at loop (app_functions/faults.py:")

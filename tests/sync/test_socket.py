@@ -61,7 +61,7 @@ class World:
         return transport
 
     async def ended(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*self.served)
         assert len(self.sockets) == 0
 

@@ -62,7 +62,7 @@ class Transport:
 
     async def event(self) -> dict[str, Any]:
         """The next thing that the app has sent, whatever it is."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._sent.get()
 
     async def message(self) -> dict[str, Any]:

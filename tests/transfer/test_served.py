@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from joelclaw.cli.client import Client
+from tests.conformance.deadline import PATIENCE_S
 from tests.conformance.deployment import Deployment
 from tests.transfer.served import ADMIN_KEY, Refused, joelclaw, started
 
@@ -28,7 +29,7 @@ def other(tmp_path: Path) -> Iterator[Deployment]:
 
 
 def fetched(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=30) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:
         body: bytes = response.read()
     return body
 

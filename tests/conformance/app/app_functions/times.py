@@ -12,8 +12,8 @@ def hear(ctx: MutationCtx, room: str) -> None:
 
 @query(allow=anyone)
 def fresh(ctx: QueryCtx, room: str) -> int:
-    """How many cards of a room were heard of within two seconds."""
-    return sum(ctx.within(card.heard_at, "2s") for card in ctx.db.query(Card.by_room, room=room))
+    """How many cards of a room were heard of within six seconds."""
+    return sum(ctx.within(card.heard_at, "6s") for card in ctx.db.query(Card.by_room, room=room))
 
 
 @query(allow=anyone)

@@ -22,7 +22,8 @@ from joelclaw.functions.calls import Outcome, Range
 from joelclaw.http.api import Api
 from joelclaw.http.app import App
 from joelclaw.http.requests import Cors
-from joelclaw.server import ApiServer, listen, listen_for_site, uvicorn_config
+from joelclaw.server.ports import listen, ports_taken
+from joelclaw.server.uvicorn_server import ApiServer, uvicorn_config
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.wording import Wording
 from tests.sync.client import SESSION_ID
@@ -40,7 +41,7 @@ class World:
         self.sockets = Sockets(self.engine, authenticator, wording)
         api = Api(self.engine, authenticator, wording, self.sockets, name="trial", version="1", cors=Cors())
         (config_root / "joelclaw.toml").write_text("[server]\napi_port = 0\n")
-        self.listener = listen(load_config(config_root, {}))
+        self.listener = listen(load_config(config_root, {}), "api_port", 0)
         self.port: int = self.listener.getsockname()[1]
         self.server = ApiServer(uvicorn_config(App(api)), self.sockets)
 
@@ -51,7 +52,7 @@ class World:
 
     async def until(self, fact: Callable[[], bool]) -> None:
         """Let sockets and tasks go on until something is so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not fact():
                 await asyncio.sleep(0.001)
 
@@ -65,7 +66,7 @@ async def say(peer: ClientConnection, **message: Any) -> None:
 
 
 async def hear(peer: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return parsed(str(await peer.recv()))
 
 
@@ -95,9 +96,10 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         (tmp_path / "joelclaw.toml").write_text(f"[server]\napi_port = {port}\n")
         with pytest.raises(CommandFailed) as caught:
-            listen(load_config(tmp_path, {}))
-        with pytest.raises(CommandFailed) as caught_for_site:
-            listen_for_site(load_config(write(tmp_path, f"[server]\nsite_port = {port}\n"), {}))
+            listen(load_config(tmp_path, {}), "api_port", port)
+        config = load_config(write(tmp_path, f"[server]\nsite_port = {port}\napi_port = 0\n"), {})
+        with pytest.raises(CommandFailed) as caught_for_site, ports_taken(config):
+            pass
     sentence = str(caught.value)
     assert sentence.startswith(f"joelclaw.toml:2: port {port} of 127.0.0.1 is in use; ")
     assert "\n" not in sentence
@@ -217,12 +219,12 @@ def test_http_and_sockets_share_the_port(tmp_path: Path) -> None:
 def test_a_failure_can_be_read_in_development_and_parsed_in_production() -> None:
     """Its message and frames stand below the line, as they are; or in one line of JSON, like everything."""
     failure = "Failure(message='Uncaught KeyError: 1', frames='    at f (a.py:2)\\n    at g (a.py:5)')"
-    people = _log_of(f"_report('r1', 'a:g', {failure})", development=True)
+    people = _log_of(f"report_failure('r1', 'a:g', {failure})", development=True)
     line, *below = people.splitlines()
     assert "call failed" in line
     assert "path=a:g request_id=r1" in line
     assert below == ["Uncaught KeyError: 1", "    at f (a.py:2)", "    at g (a.py:5)"]
-    programs = _log_of(f"_report('r1', 'a:g', {failure})", development=False)
+    programs = _log_of(f"report_failure('r1', 'a:g', {failure})", development=False)
     told = msgspec.json.decode(programs)
     assert told["message"] == "Uncaught KeyError: 1"
     assert told["frames"] == "    at f (a.py:2)\n    at g (a.py:5)"
@@ -232,7 +234,7 @@ def _log_of(statement: str, *, development: bool) -> str:
     """What a process logs; in one of its own, because there the log is set up once."""
     code = (
         "from joelclaw.functions.calls import Failure\n"
-        "from joelclaw.server import _report, configure_logging\n"
+        "from joelclaw.server.narration import configure_logging, report_failure\n"
         f"configure_logging(development={development})\n{statement}\n"
     )
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=True, text=True).stderr
@@ -240,7 +242,7 @@ def _log_of(statement: str, *, development: bool) -> str:
 
 PROGRAM = """
 import logging, structlog
-from joelclaw.server import configure_logging
+from joelclaw.server.narration import configure_logging
 configure_logging(development=False, level={level!r})
 log = structlog.get_logger("joelclaw.test")
 log.debug("fine")

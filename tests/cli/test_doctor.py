@@ -13,7 +13,7 @@ from joelclaw.cli import checks, main
 from joelclaw.cli.checks import Finding
 from joelclaw.config import Config, load_config
 from joelclaw.errors import CommandFailed
-from joelclaw.server import check_file_system
+from joelclaw.server.serving import check_file_system
 
 NOW_MS = 1_764_000_000_000.0
 
@@ -54,7 +54,7 @@ def test_a_network_file_system_is_a_problem_and_refused(tmp_path: Path, monkeypa
     config = configured(tmp_path, '[store]\nurl = "sqlite:///data/app.db"\n')
     assert checks.check_file_system(config.database, allowed=False, mounts=mounts).level == "problem"
     assert checks.check_file_system(config.database, allowed=True, mounts=mounts).level == "warning"
-    monkeypatch.setattr("joelclaw.server.network_file_system", lambda _: "nfs4")
+    monkeypatch.setattr("joelclaw.server.serving.network_file_system", lambda _: "nfs4")
     with pytest.raises(CommandFailed, match=r"^joelclaw\.toml:2: .*app\.db is on nfs4, .*allow_network_file_system"):
         check_file_system(config)
     check_file_system(configured(tmp_path, "[store]\nallow_network_file_system = true\n"))

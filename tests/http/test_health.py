@@ -126,7 +126,7 @@ def test_metrics_are_for_administrators(tmp_path: Path) -> None:
 def test_the_port_of_metrics_needs_no_key_and_has_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Health and metrics are there for anybody; functions are not. The log's first line says where."""
     heard = CapturingLogger()
-    monkeypatch.setattr("joelclaw.server.log", heard)
+    monkeypatch.setattr("joelclaw.server.serving.log", heard)
     with served(lay_out(tmp_path), server="metrics_port = 0") as site:
         [serving] = [line.kwargs for line in heard.calls if line.args == ("serving",)]
         base = f"http://127.0.0.1:{serving['metrics_port']}"

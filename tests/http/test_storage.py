@@ -27,7 +27,8 @@ from joelclaw.http.app import App as HttpApp
 from joelclaw.http.requests import Cors
 from joelclaw.http.storage import StorageRoutes
 from joelclaw.scheduler.sweeping import SPARED_MS, FileSweeper
-from joelclaw.server import ApiServer, listen, uvicorn_config
+from joelclaw.server.ports import listen
+from joelclaw.server.uvicorn_server import ApiServer, uvicorn_config
 from joelclaw.sync.socket import Sockets
 from joelclaw.sync.wording import Wording
 from tests.engine.engines import App, Viewer, value_of, within_patience
@@ -160,7 +161,7 @@ class World:
         )
         api = Api(app.engine, authenticator, wording, sockets, name="trial", version="1", cors=Cors(), storage=routes)
         (root / "joelclaw.toml").write_text("[server]\napi_port = 0\n")
-        self.listener = listen(load_config(root, {}))
+        self.listener = listen(load_config(root, {}), "api_port", 0)
         self.port: int = self.listener.getsockname()[1]
         self.server = ApiServer(uvicorn_config(HttpApp(api)), sockets)
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from joelclaw.config import load_config
-from joelclaw.server import SHUTDOWN_TIMEOUT_S
+from joelclaw.server.uvicorn_server import SHUTDOWN_TIMEOUT_S
 from tests.k8s.manifests import (
     BASE,
     K8S,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from joelclaw.server import Service
+from joelclaw.server.services import Service
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

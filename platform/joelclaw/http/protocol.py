@@ -5,7 +5,7 @@ Uvicorn writes an answer's head, then its body, and each write is a system call:
 are 40 % of what a cached query costs the gateway. Here the head waits for what is written
 next, or for the end of the loop's step if nothing is, so that a stream's head is not held up.
 
-Elsewhere: `server.py` hands this to uvicorn. WebSockets leave it at their handshake, for
+Elsewhere: `server/` hands this to uvicorn. WebSockets leave it at their handshake, for
 `sync/websocket.py`.
 """
 

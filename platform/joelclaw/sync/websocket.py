@@ -11,7 +11,7 @@ is what thousands of connections feel:
 
 Of the three that uvicorn has, this one (`websockets-sansio`) was the cheapest to begin with.
 
-Elsewhere: `server.py` hands this to uvicorn; `socket.py` relies on `send` waiting while the
+Elsewhere: `server/` hands this to uvicorn; `socket.py` relies on `send` waiting while the
 peer does not read, and writes most frames without it.
 """
 

@@ -30,7 +30,7 @@ from joelclaw.functions.calls import Failure
 from joelclaw.functions.storage import Places
 from joelclaw.isolate.logs import captured
 from joelclaw.isolate.messages import Role
-from joelclaw.server import Service, services
+from joelclaw.server.services import Service, services
 from joelclaw.testing.callers import Caller
 from joelclaw.testing.calling import Addressed, failed
 from joelclaw.testing.env import Variables

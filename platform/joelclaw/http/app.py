@@ -9,7 +9,8 @@ its time and a socket several kilobytes.
 HTTP actions are an app of their own, on a port of their own and under `/http` of this origin.
 """
 
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from litestar import Litestar, Response, asgi
 from litestar.exceptions import HTTPException
@@ -19,7 +20,8 @@ from joelclaw.http.health import HealthRoutes
 from joelclaw.http.requests import Receive, Scope, Send
 from joelclaw.http.site import UNDER, Site
 
-SHORT_WAY = b"/api/"
+SHORT_WAY: Final = b"/api/"
+UNDER_SLASH: Final = UNDER + b"/"
 
 
 class App(Litestar):
@@ -38,14 +40,19 @@ class App(Litestar):
         )
         self._api = api
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         # A lifespan has no path.
         answer = self._api if scope.get("raw_path", b"").startswith(SHORT_WAY) else super().__call__
-        await answer(scope, receive, send)
+        return answer(scope, receive, send)
 
 
 class Doors:
-    """Tells by the port at which a request came in whom it is for."""
+    """
+    Tells by the port at which a request came in whom it is for.
+
+    Neither this nor `App` is a coroutine of its own: each would be one more to step through for every
+    request, and they only choose.
+    """
 
     def __init__(
         self,
@@ -61,17 +68,16 @@ class Doors:
         self._metrics = metrics
         self._metrics_port = metrics_port
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         port = scope["server"][1]
         if port == self._site_port:
-            await self._site(scope, receive, send)
-        elif port == self._metrics_port and self._metrics is not None:
-            await self._metrics(scope, receive, send)
-        elif scope["raw_path"].startswith(UNDER + b"/"):
+            return self._site(scope, receive, send)
+        if port == self._metrics_port and self._metrics is not None:
+            return self._metrics(scope, receive, send)
+        if scope["raw_path"].startswith(UNDER_SLASH):
             scope["raw_path"] = scope["raw_path"].removeprefix(UNDER)
-            await self._site(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._site(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def _refusal(_: Any, error: HTTPException) -> Response[dict[str, str]]:

@@ -54,6 +54,7 @@ class ApiServer(uvicorn.Server):
 def uvicorn_config(app: App | Doors, arguments_bytes: int = DEFAULT_LIMITS.arguments_bytes) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",  # It would tell by whether the app is a coroutine function, and ours returns one.
         http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=FRAME_ARGUMENTS * max(arguments_bytes, DEFAULT_LIMITS.arguments_bytes),

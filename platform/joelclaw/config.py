@@ -304,6 +304,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.root / folder for folder in self.codegen.typescript)
 
     @property
+    def auth_key_file(self) -> Path:
+        """Where the key is that the keys of sign-in are sealed with, beside the database; never in its backups."""
+        return self.database.parent / "auth_key"
+
+    @property
     def readers(self) -> int:
         """How many processes run queries: as declared, otherwise one a core but for the writer's."""
         return self.limits.readers or max(1, (os.cpu_count() or 1) - 1)

@@ -4,6 +4,9 @@ Anonymous sign-in: somebody new each time, at once.
 
 import secrets
 
+import msgspec
+
+from joelclaw.auth.methods import Toolbox
 from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Attempt, Granted, granted
 from joelclaw.engine.system_calls import SystemCalls
@@ -14,10 +17,8 @@ ANONYMOUS_SIGN_IN = "_system/auth/anonymous:signIn"
 class Anonymous:
     """A user of whom nothing is known."""
 
-    id = "anonymous"
-    fills: frozenset[str] = frozenset()
-
-    def __init__(self, system: SystemCalls, tokens: OwnTokens) -> None:
+    def __init__(self, id: str, system: SystemCalls, tokens: OwnTokens) -> None:
+        self.id = id
         self._system = system
         self._tokens = tokens
 
@@ -36,3 +37,13 @@ class Anonymous:
     async def redeem(self, code: str, attempt: Attempt) -> Granted | None:  # noqa: ARG002 (all methods are asked)
         """It hands out no codes."""
         return None
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    """None so far."""
+
+
+def open_method(id: str, toolbox: Toolbox) -> Anonymous:
+    """The method as it is declared."""
+    toolbox.settings(id, _Settings)
+    return Anonymous(id, toolbox.system, toolbox.tokens)

@@ -22,6 +22,7 @@ import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from joelclaw.auth.authenticator import UserVerifier
 from joelclaw.auth.keyring import ALGORITHM, Keyring, SigningKey
 from joelclaw.clock import Clock
 from joelclaw.engine.asker import Asker, asker_of
@@ -227,3 +228,18 @@ def _part(token: str, number: int) -> dict[str, Any]:
 def _number(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+class OwnFirst:
+    """Our own tokens are ours to check, and nobody else's; all others are for who knows them."""
+
+    def __init__(self, own: OwnTokens, others: UserVerifier) -> None:
+        self._own = own
+        self._others = others
+
+    async def verify(self, token: str) -> Asker:
+        """
+        Raises:
+            TokenRefused: It is nobody's, or not any more.
+        """
+        return await (self._own if self._own.issues(token) else self._others).verify(token)

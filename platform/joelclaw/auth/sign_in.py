@@ -106,9 +106,6 @@ class Method(Protocol):
     id: str
     """By which clients name it, and joelclaw.toml."""
 
-    fills: frozenset[str]
-    """Fields of a user that it can fill, whoever comes: "email", "github_id"."""
-
     async def sign_in(self, attempt: Attempt) -> Result:
         """
         Raises:

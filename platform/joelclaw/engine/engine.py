@@ -41,6 +41,7 @@ from joelclaw.engine.writer_lane import Mutation, WriterLane
 from joelclaw.errors import TokenRefused
 from joelclaw.functions.calls import INFINITY, Call, Failure, Outcome
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec, Manifest, OwnRule, RouteSpec
+from joelclaw.functions.sign_in import SignIn
 from joelclaw.isolate.messages import BatchDone, HttpRequest, Load, Prepared, Role
 
 KILL_GRACE_S = 1.0
@@ -195,6 +196,11 @@ class Engine:
     def roles(self) -> Roles:
         """Who has which, as declared with the release that serves."""
         return self._current.load.roles
+
+    @property
+    def sign_in(self) -> SignIn | None:
+        """How people sign in, as declared with the release that serves; None: nobody can."""
+        return self._current.load.sign_in
 
     @property
     def secret(self) -> bytes:

@@ -15,7 +15,7 @@ from joelclaw.functions.app import LoadedFunction
 from joelclaw.functions.calls import SYSTEM_PREFIX
 from joelclaw.functions.manifest import Internal, Place, Problem
 from joelclaw.functions.sign_in import INITIATING_USER, PROFILE_FIELDS, TOKEN_IDENTIFIER, SignIn
-from joelclaw.schema.hints import object_kind
+from joelclaw.schema.hints import SYSTEM_FIELDS, object_kind
 from joelclaw.schema.tables import TableInfo
 from joelclaw.schema.text import did_you_mean
 
@@ -84,7 +84,7 @@ class ArrivalReader:
                 )
 
     def _check_fields(self, table: TableInfo[Any]) -> None:
-        filled = _ALWAYS_FILLED | set(self._sign_in.fills)
+        filled = _ALWAYS_FILLED | set(self._sign_in.fills) | set(SYSTEM_FIELDS)
         for field in object_kind(table.cls).fields:
             if not field.optional and field.python_name not in filled:
                 self._report(

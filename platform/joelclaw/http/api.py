@@ -21,8 +21,9 @@ import structlog
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.clock import Clock
 from joelclaw.engine.asker import ANONYMOUS, Asker
+from joelclaw.engine.built_ins import NOWHERE, Origin
 from joelclaw.engine.results import Result
-from joelclaw.errors import AdminKeyRefused, RequestRefused, TokenRefused
+from joelclaw.errors import AdminKeyRefused, ProviderFailed, RequestRefused, TokenRefused
 from joelclaw.functions.calls import Failure, Outcome
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec
 from joelclaw.http.calls import (
@@ -35,6 +36,7 @@ from joelclaw.http.calls import (
     success_body,
 )
 from joelclaw.http.consistent_reads import ConsistentReads
+from joelclaw.http.forwarding import Proxies
 from joelclaw.http.requests import (
     Answer,
     Cors,
@@ -46,6 +48,7 @@ from joelclaw.http.requests import (
     refusal_answer,
     respond,
     text_answer,
+    unverifiable,
 )
 from joelclaw.http.storage import PREFIX as STORAGE_PREFIX
 from joelclaw.http.storage import StorageRoutes
@@ -60,6 +63,8 @@ EXPORTS = "/api/export/zip/"
 
 ECHO_BYTES_MAX = 128 * 1024 * 1024
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
+
+NO_PROXIES = Proxies()
 
 _SYNC_PATH = re.compile(r"/api/([^/]+/)?sync")
 
@@ -89,7 +94,9 @@ class ApiEngine(Protocol):
         self, path: str, args: bytes, asker: Asker, *, request_id: str = "", call_id: str = ""
     ) -> Outcome: ...
 
-    async def act(self, path: str, args: bytes, asker: Asker, *, request_id: str = "") -> Outcome: ...
+    async def act(
+        self, path: str, args: bytes, asker: Asker, *, request_id: str = "", origin: Origin = NOWHERE
+    ) -> Outcome: ...
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -110,6 +117,7 @@ class Api:
         cors: Cors,
         storage: StorageRoutes | None = None,
         arguments_bytes: Callable[[], int] = lambda: DEFAULT_LIMITS.arguments_bytes,
+        proxies: Proxies = NO_PROXIES,
         more_routes: Mapping[str, Mapping[str, Handler]] = MappingProxyType({}),
     ) -> None:
         self._engine = engine
@@ -119,6 +127,7 @@ class Api:
         self._cors = cors
         self._storage = storage
         self._arguments_bytes = arguments_bytes
+        self._proxies = proxies
         self._reads = ConsistentReads()
         self._routes: dict[str, Mapping[str, Handler]] = {
             **more_routes,
@@ -155,9 +164,11 @@ class Api:
 
     async def _connect(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if _SYNC_PATH.fullmatch(path):
+            page = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
+            address = self._proxies.seen(scope).client or ""
             scope["headers"].clear()  # Nobody reads them any more, and they would be kept as long as the connection.
             outlet = scope.get("extensions", {}).pop(OUTLET, None)
-            await self._sockets.serve(receive, send, outlet)  # Any version: clients move on without us.
+            await self._sockets.serve(receive, send, outlet, page, address)  # Any version: clients move on without us.
             return
         await receive()
         await send({"type": "websocket.close"})
@@ -197,7 +208,11 @@ class Api:
 
     async def _action(self, request: Request) -> Answer:
         call = await _call(request)
-        return await self._run(call, "action", await self._asker(request))
+        return await self._run(call, "action", await self._asker(request), origin=self._origin(request))
+
+    def _origin(self, request: Request) -> Origin:
+        page = None if request.origin is None else request.origin.decode("latin-1")
+        return Origin(page=page, address=self._proxies.seen(request.scope).client or "")
 
     async def _function(self, request: Request) -> Answer:
         """Any function of any kind, for administrators: the command line's way to run one."""
@@ -211,7 +226,8 @@ class Api:
         request.check_json()
         call = read_run(await request.body(), request.path.removeprefix("/api/run/").split("/"))
         asker = await self._asker(request)
-        return await self._run(call, None, asker, call_id=_call_id(request, call, asker))
+        call_id = _call_id(request, call, asker)
+        return await self._run(call, None, asker, call_id=call_id, origin=self._origin(request))
 
     async def _asker(self, request: Request) -> Asker:
         if request.authorization is None:
@@ -219,7 +235,14 @@ class Api:
         return await self._authenticator.header(request.authorization.decode("latin-1"))
 
     async def _run(
-        self, call: HttpCall, kind: FunctionKind | None, asker: Asker, *, internal: bool = False, call_id: str = ""
+        self,
+        call: HttpCall,
+        kind: FunctionKind | None,
+        asker: Asker,
+        *,
+        internal: bool = False,
+        call_id: str = "",
+        origin: Origin = NOWHERE,
     ) -> Answer:
         """Run what a request asks for; `kind` None: whatever it is."""
         engine = self._engine
@@ -236,7 +259,7 @@ class Api:
         if kind == "mutation":
             outcome = await engine.mutate(call.path, call.args, asker, request_id=request_id, call_id=call_id)
         else:
-            outcome = await engine.act(call.path, call.args, asker, request_id=request_id)
+            outcome = await engine.act(call.path, call.args, asker, request_id=request_id, origin=origin)
         if outcome.failure is not None:
             return self._failure(call, outcome.failure, outcome.log_lines, asker, request_id)
         return self._success(call, outcome.value, outcome.log_lines, asker)
@@ -317,6 +340,8 @@ def _refused(request: Request, error: Exception) -> Answer:
             return refusal_answer(error)
         case TokenRefused():
             return refusal_answer(RequestRefused(401, error.reason_code, str(error)))
+        case ProviderFailed():
+            return refusal_answer(unverifiable())
         case AdminKeyRefused():
             return refusal_answer(RequestRefused(403, "BadDeployKey", str(error)))
     log.error("a request could not be answered", path=request.path, exc_info=error)

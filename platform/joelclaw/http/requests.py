@@ -63,12 +63,14 @@ class Request:
         "path",
         "query_string",
         "requested_headers",
+        "scope",
     )
 
     def __init__(
         self, scope: Scope, receive: Receive, arguments_bytes_max: int = DEFAULT_LIMITS.arguments_bytes
     ) -> None:
         self._receive = receive
+        self.scope = scope
         self.arguments_bytes_max = arguments_bytes_max
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -176,6 +178,12 @@ class Answer(NamedTuple):
     headers: tuple[Header, ...] = ()
     pieces: AsyncIterator[bytes] | None = None
     """More of the body, if it is not to be in memory whole; a header says how long all of it is."""
+
+
+def unverifiable() -> RequestRefused:
+    """Nobody can tell now whether a token is good; what is wrong, the log has."""
+    sentence = "The issuer of the token cannot be asked for its keys right now. Try again later."
+    return RequestRefused(503, "AuthProviderDiscoveryFailed", sentence)
 
 
 def text_answer(text: str) -> Answer:

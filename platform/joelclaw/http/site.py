@@ -12,8 +12,9 @@ Elsewhere: `engine/exchange.py` is the way to the actor, `forwarding.py` what pr
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -21,11 +22,11 @@ import structlog
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.engine.asker import ANONYMOUS, Asker
 from joelclaw.engine.exchange import Exchange
-from joelclaw.errors import AdminKeyRefused, TokenRefused
+from joelclaw.errors import AdminKeyRefused, ProviderFailed, TokenRefused
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Manifest, RouteSpec
 from joelclaw.http.forwarding import Proxies
-from joelclaw.http.requests import JSON, TEXT, Answer, Receive, Scope, Send, respond
+from joelclaw.http.requests import JSON, TEXT, Answer, Receive, Scope, Send, refusal_answer, respond, unverifiable
 from joelclaw.isolate.messages import BodyEnd, HttpRequest, ResponseStart
 from joelclaw.limits import setting
 from joelclaw.sync.wording import Wording, random_request_id
@@ -49,6 +50,9 @@ _STATUSES: Final = {
 """What a failure is answered with that is not the app's; everything else is a 500."""
 
 log = structlog.get_logger("joelclaw.site")
+
+Handler: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""Answers a request by itself."""
 
 
 class SiteEngine(Protocol):
@@ -100,12 +104,15 @@ class Site:
         *,
         proxies: Proxies,
         body_bytes_max: Callable[[], int],
+        own: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
+        """`own` are the platform's routes, which go before the app's: whole paths, and beginnings that end in `/`."""
         self._engine = engine
         self._authenticator = authenticator
         self._wording = wording
         self._proxies = proxies
         self._body_bytes_max = body_bytes_max
+        self._own = own
         self._manifest: Manifest | None = None
         self._routes = Routes(())
 
@@ -116,6 +123,10 @@ class Site:
             await send({"type": "websocket.close"})
             return
         path: str = scope["raw_path"].decode("latin-1")
+        own = self._find_own(path) if self._own else None
+        if own is not None:
+            await own(scope, receive, send)
+            return
         route = self._current_routes().find(scope["method"], path)
         if route is None:
             await respond(send, NO_ROUTE if len(self._routes) else NO_ROUTES, [])
@@ -137,6 +148,12 @@ class Site:
         )
         await self._serve(route, request, scope, receive, send)
 
+    def _find_own(self, path: str) -> Handler | None:
+        found = self._own.get(path)
+        if found is not None:
+            return found
+        return next((own for prefix, own in self._own.items() if prefix[-1] == "/" and path.startswith(prefix)), None)
+
     def _current_routes(self) -> Routes:
         """Those of the release that serves."""
         manifest = self._engine.manifest
@@ -145,7 +162,11 @@ class Site:
         return self._routes
 
     async def _serve(self, route: RouteSpec, request: HttpRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        asker, refused = await self._asker(scope)
+        try:
+            asker, refused = await self._asker(scope)
+        except ProviderFailed:
+            await respond(send, refusal_answer(unverifiable()), [])
+            return
         request_id = random_request_id()
         exchange = self._engine.serve(route, request, asker, request_id=request_id, token_refused=refused)
         reading = asyncio.create_task(self._read(exchange, receive, has_body=request.has_body))

@@ -125,6 +125,9 @@ INTERNAL = Close(INTERNAL_ERROR, "InternalServerError")
 TOO_MANY_MUTATIONS = Close(TRY_AGAIN_LATER, "TooManyConcurrentMutations")
 TOO_MANY_REQUESTS = Close(TRY_AGAIN_LATER, "TooManyConcurrentRequests")
 RESTARTING = Close(SERVICE_RESTART)
+UNVERIFIABLE = Close(TRY_AGAIN_LATER, "TooManyConcurrentRequests: the issuer of the token cannot be asked now")
+"""The first word makes clients wait longer before they come back; the rest is for people."""
+
 AHEAD_OF_US = Close(INTERNAL_ERROR, "InternalServerError: Client has observed a timestamp ahead of the newest commit")
 
 
@@ -254,11 +257,32 @@ class Session:
         self._verifying = False
         self._end_identity(reason, update_attempted=True)
 
+    def postponed(self) -> None:
+        """
+        Nobody can tell now whether the token is good.
+
+        The client is to come back with it, not to be told that it is signed out: `AuthError` would have it ask for
+        another token, and after a few believe that it has none.
+        """
+        assert self._verifying, "nobody asked"
+        self._verifying = False
+        self.close(UNVERIFIABLE)
+
     def _expired(self) -> bool:
         """Whether the identity is over; then the client is told so, and nothing is done for it any more."""
         if self.closing is None and self._engine.clock.now_ms() >= self.asker.expires_at:
             self._end_identity("Convex token identity expired", update_attempted=False)
         return self.closing is not None
+
+    def end_login(self, session: str, reason: str) -> None:
+        """
+        The login session of whoever is here has ended: the client is to find out who it is now.
+
+        It asks for a new token, which it has already if somebody else has signed in meanwhile. Not while the
+        server leaves: then nobody would renew it.
+        """
+        if self.asker.session == session and not self._leaving:
+            self._end_identity(reason, update_attempted=False)
 
     def _end_identity(self, reason: str, *, update_attempted: bool) -> None:
         if self.closing is None:

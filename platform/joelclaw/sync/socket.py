@@ -7,22 +7,24 @@ where a peer does not read, a task waits with what is left. A frame counts as un
 server has taken it; so a sleeping phone stops its transitions after two, and its session is
 considered again when it drains.
 
-WebSocket pings, which find dead peers, are the server's own (`server.py`). The `Ping` from here
+WebSocket pings, which find dead peers, are the server's own (`server/`). The `Ping` from here
 is a message: browsers hide the others from clients that wait for a sign of life.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.engine.asker import Asker
+from joelclaw.engine.built_ins import NOWHERE, Origin
 from joelclaw.engine.runs import Caller
 from joelclaw.engine.subscribers import Subscriber
-from joelclaw.errors import AdminKeyRefused, TokenRefused
+from joelclaw.errors import AdminKeyRefused, ProviderFailed, TokenRefused
 from joelclaw.functions.calls import Outcome
 from joelclaw.limits import DEFAULT_LIMITS, WARNING_SHARE, setting
 from joelclaw.sync.messages import Authenticate
@@ -46,6 +48,11 @@ DRAIN_TIMEOUT_S = 10.0
 
 FLUSH_TIMEOUT_S = 2.0
 """At shutdown, for what is said to be sent."""
+
+OWN_DOING_S = 0.5
+"""A socket that has ended its own login session is told later: its client has to keep its new tokens first."""
+
+SESSION_ENDED = "The login session has ended"
 
 OUTLET = "joelclaw.outlet"
 """Under which name a server offers its `Outlet` among the extensions of an ASGI scope."""
@@ -72,7 +79,14 @@ class SocketEngine(SessionEngine, Protocol):
     ) -> None: ...
 
     async def act(
-        self, path: str, args: bytes, asker: Asker, *, request_id: str = "", caller: Caller = "HttpApi"
+        self,
+        path: str,
+        args: bytes,
+        asker: Asker,
+        *,
+        request_id: str = "",
+        caller: Caller = "HttpApi",
+        origin: Origin = NOWHERE,
     ) -> Outcome: ...
 
 
@@ -136,6 +150,7 @@ class Sockets:
         self._crowded = False
         self._draining = False
         self._empty = asyncio.Event()
+        self._by_login: dict[str, set[Socket]] = {}
         self._actions: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -146,8 +161,10 @@ class Sockets:
         """Queries that the open ones ask for, each counted as often as it is asked for."""
         return sum(len(socket.session.subscriber.queries) for socket in self._open)
 
-    async def serve(self, receive: Receive, send: Send, outlet: Outlet | None = None) -> None:
-        """Serve one connection, from the handshake to its end."""
+    async def serve(
+        self, receive: Receive, send: Send, outlet: Outlet | None = None, page: str | None = None, address: str = ""
+    ) -> None:
+        """Serve one connection, from the handshake to its end: of this page, if it is a browser's, at this address."""
         await receive()
         if self._draining:
             await _refuse(send, "shutting down")
@@ -159,14 +176,45 @@ class Sockets:
             await _refuse(send, f"Too many connections (limit: {limit}); {setting('connections')}")
             return
         await send({"type": "websocket.accept"})
-        socket = Socket(self, receive, send, outlet)
+        socket = Socket(self, receive, send, outlet, Origin(page=page, address=address))
         self._open.add(socket)
         try:
             await socket.run()
         finally:
             self._open.discard(socket)
+            self.carry(socket, "")
             if not self._open:
                 self._empty.set()
+
+    # -- login sessions
+
+    def carry(self, socket: "Socket", login: str) -> None:
+        """From here on the socket is that of this login session; empty: of none."""
+        if socket.login == login:
+            return
+        carrying = self._by_login.get(socket.login)
+        if carrying is not None:
+            carrying.discard(socket)
+            if not carrying:
+                del self._by_login[socket.login]
+        socket.login = login
+        if login:
+            self._by_login.setdefault(login, set()).add(socket)
+
+    def end_logins(self, logins: Collection[str], by: object = None) -> None:
+        """These login sessions have ended, by the doing of one of the sockets perhaps: tell those that carry them."""
+        for login in logins:
+            for socket in list(self._by_login.get(login, ())):
+                if socket is by:
+                    asyncio.get_running_loop().call_later(OWN_DOING_S, socket.session.end_login, login, SESSION_ENDED)
+                else:
+                    socket.session.end_login(login, SESSION_ENDED)
+
+    def end_all_logins(self, reason: str) -> None:
+        """No token that was good is any more: have all who carry one find a new one."""
+        for login, sockets in list(self._by_login.items()):
+            for socket in list(sockets):
+                socket.session.end_login(login, reason)
 
     def _tell_of_crowds(self, limit: int) -> None:
         """Warn when the next connection is beyond three quarters of the limit: once, until it is quieter again."""
@@ -222,6 +270,7 @@ class Socket:
         "_awake",
         "_last_sent_at",
         "_loop",
+        "_origin",
         "_outlet",
         "_over",
         "_receive",
@@ -230,14 +279,20 @@ class Socket:
         "_sockets",
         "_timer",
         "_writer",
+        "login",
         "session",
     )
 
-    def __init__(self, sockets: Sockets, receive: Receive, send: Send, outlet: Outlet | None) -> None:
+    def __init__(
+        self, sockets: Sockets, receive: Receive, send: Send, outlet: Outlet | None, origin: Origin = NOWHERE
+    ) -> None:
         self._sockets = sockets
         self._receive = receive
         self._send = send
         self._outlet = outlet
+        self._origin = origin
+        self.login = ""
+        """The login session that it carries; `Sockets.carry` changes it."""
         self._loop = asyncio.get_running_loop()
         self._awake = False
         """It is among those that write next."""
@@ -290,6 +345,8 @@ class Socket:
                 return
             for effect in self.session.receive(message.get("text") or message.get("bytes") or b""):
                 await self._perform(effect)
+            if self.login and not self.session.asker.session:
+                self._sockets.carry(self, "")
 
     async def _perform(self, effect: Effect) -> None:
         engine = self._sockets.engine
@@ -312,13 +369,21 @@ class Socket:
                 asker = await authenticator.user(message.value)
         except (TokenRefused, AdminKeyRefused) as error:
             self.session.refused(str(error))
+        except ProviderFailed:
+            self.session.postponed()
         else:
             self.session.verified(asker)
+            self._sockets.carry(self, asker.session)
 
     async def _act(self, act: Act) -> None:
         try:
             outcome = await self._sockets.engine.act(
-                act.path, act.args, act.asker, request_id=act.request_id, caller="SyncWorker"
+                act.path,
+                act.args,
+                act.asker,
+                request_id=act.request_id,
+                caller="SyncWorker",
+                origin=replace(self._origin, socket=self),
             )
         except Exception:
             log.exception("an action could not be run", path=act.path, request_id=act.request_id)

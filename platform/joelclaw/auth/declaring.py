@@ -1,0 +1,115 @@
+"""
+What joelclaw.toml says about sign-in, checked, in the form in which everybody else wants it.
+
+Elsewhere: `config_auth.py` has the settings; `functions/sign_in.py` is what isolates are told.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, NoReturn
+
+from joelclaw.config import Config
+from joelclaw.errors import ConfigRefused
+from joelclaw.functions.manifest import Place
+from joelclaw.functions.sign_in import SignIn, provider_field
+from joelclaw.values.durations import parse_duration
+
+
+class Kind(NamedTuple):
+    """A type of sign-in method."""
+
+    module: str
+    """Has `open_method(id, toolbox)`. Imported where a deployment has one: some carry much."""
+
+    is_oauth: bool = False
+    """People are known by an id at the provider."""
+
+    knows_email: bool = False
+    """Nobody comes without an address."""
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "anonymous": Kind("joelclaw.auth.anonymous"),
+}
+"""By the type that a method's table says, or else by its id."""
+
+_MINUTE_MS: Final = 60_000.0
+_BOUNDS: Final = {
+    "jwt_ttl": (10_000.0, 86_400_000.0, 'from "10s" to "24h"'),
+    "session_total": (_MINUTE_MS, float("inf"), 'at least "1m"'),
+    "session_idle": (_MINUTE_MS, float("inf"), 'at least "1m"'),
+    "reuse_window": (0.0, 5 * _MINUTE_MS, 'from "0s" to "5m"'),
+}
+
+
+def sign_in_of(config: Config, issuer: str) -> SignIn | None:
+    """
+    How people sign in; None: nobody can.
+
+    Raises:
+        ConfigRefused: A method is none that there is, or a time is out of its bounds.
+    """
+    auth = config.auth
+    if not auth.providers:
+        return None
+    kinds = {id: kind_of(config, id) for id in auth.providers}
+    times = {name: _time(config, name) for name in _BOUNDS}
+    return SignIn(
+        issuer=issuer,
+        user_table=auth.user_table,
+        user_table_place=_place(config, "user_table"),
+        hook=auth.on_first_sign_in,
+        hook_place=_place(config, "on_first_sign_in"),
+        fills=tuple(sorted(frozenset.intersection(*(_fills(id, kind) for id, kind in kinds.items())))),
+        jwt_ttl_ms=times["jwt_ttl"],
+        session_total_ms=times["session_total"],
+        session_idle_ms=times["session_idle"],
+        reuse_window_ms=times["reuse_window"],
+    )
+
+
+def kind_of(config: Config, id: str) -> Kind:
+    """
+    The type of a declared method.
+
+    Raises:
+        ConfigRefused: There is none such.
+    """
+    table = config.auth.sign_in.get(id, {})
+    name = table.get("type", id)
+    if name not in KINDS:
+        _refuse_kind(config, id, table)
+    return KINDS[name]
+
+
+def _refuse_kind(config: Config, id: str, table: Mapping[str, Any]) -> NoReturn:
+    known = ", ".join(sorted(KINDS))
+    if "type" in table:
+        _refuse(config, f"auth.sign_in.{id}.type is {table['type']!r:.80}; there are {known}", "sign_in", id, "type")
+    near = difflib.get_close_matches(id, KINDS, n=1)
+    hint = (
+        f"did you mean '{near[0]}'?" if near else f"there are {known}, and others by their type in [auth.sign_in.{id}]"
+    )
+    _refuse(config, f"auth.providers names {id!r}, which is no sign-in method; {hint}", "providers")
+
+
+def _fills(id: str, kind: Kind) -> frozenset[str]:
+    fields = {provider_field(id)} if kind.is_oauth else set()
+    return frozenset(fields | ({"email"} if kind.knows_email else set()))
+
+
+def _time(config: Config, name: str) -> float:
+    text: str = getattr(config.auth, name)
+    lowest, highest, words = _BOUNDS[name]
+    time_ms = parse_duration(text)
+    if not lowest <= time_ms <= highest:
+        _refuse(config, f'auth.{name} is {words}; it says "{text}"', name)
+    return time_ms
+
+
+def _place(config: Config, name: str) -> Place:
+    return Place(config.source.path.name, config.source.line("auth", name) or 1)
+
+
+def _refuse(config: Config, reason: str, *keys: Any) -> NoReturn:
+    raise ConfigRefused(config.source.path.name, config.source.line("auth", *keys), reason)

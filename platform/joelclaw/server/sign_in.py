@@ -1,0 +1,145 @@
+"""
+Sign-in, put together: keys opened, methods, what clients call, what others read, what sockets are told.
+
+Only for deployments that sign people in: what is imported here carries cryptography.
+"""
+
+import asyncio
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from joelclaw.auth.authenticator import NoProviders, UserVerifier
+from joelclaw.auth.departures import Departures
+from joelclaw.auth.keyring import Keyring, Seal, Sealed, SigningKey, file_key, new_server_key, secret_key
+from joelclaw.auth.methods import Toolbox, open_methods
+from joelclaw.auth.own_tokens import OwnFirst, OwnTokens
+from joelclaw.auth.sign_in import SIGN_IN, SIGN_OUT, SignInService
+from joelclaw.config import Config
+from joelclaw.engine.engine import Engine
+from joelclaw.engine.system_calls import SystemCalls
+from joelclaw.errors import CommandFailed
+from joelclaw.functions.sign_in import SignIn
+from joelclaw.http.site import Handler
+from joelclaw.http.well_known import DISCOVERY, JWKS, WellKnown
+from joelclaw.sync.socket import Sockets
+
+ADOPT: Final = "_system/auth/keys:adopt"
+LIST: Final = "_system/auth/keys:list"
+REPLACE_ALL: Final = "_system/auth/keys:replaceAll"
+NAME_ISSUER: Final = "_system/auth/keys:nameIssuer"
+
+IMPORTED_KEY: Final = "JWT_PRIVATE_KEY"
+"""An environment variable of projects that come from elsewhere: their key goes on signing."""
+
+log = structlog.get_logger("joelclaw.auth")
+
+
+@dataclass
+class SignInParts:
+    """What the rest of the server needs of it."""
+
+    tokens: OwnTokens
+    departures: Departures
+    site_routes: Mapping[str, Handler]
+    _audience: list[Sockets]
+
+    def verifier(self, others: UserVerifier | None) -> UserVerifier:
+        """Who tells whose a token is: ours we do, all others somebody else, if anybody."""
+        return OwnFirst(self.tokens, others or NoProviders())
+
+    def tell(self, sockets: Sockets) -> None:
+        """Tell these sockets what ends from now on."""
+        self._audience.append(sockets)
+
+
+async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, development: bool) -> SignInParts:
+    """
+    Have a deployment sign people in. The engine serves its first release already.
+
+    Raises:
+        CommandFailed: Its keys cannot be opened.
+        ConfigRefused: A method is declared wrong.
+    """
+    system = SystemCalls(engine)
+    keyring = await open_keyring(engine, config, os.environ)
+    until = engine.clock.now_ms() + 2 * sign_in.jwt_ttl_ms
+    earlier = await system.tell(NAME_ISSUER, issuer=sign_in.issuer, until=until)
+    tokens = OwnTokens(
+        keyring, engine.clock, issuer=sign_in.issuer, earlier_issuers=frozenset(earlier), ttl_ms=sign_in.jwt_ttl_ms
+    )
+    audience: list[Sockets] = []
+
+    def tell(sessions: Collection[str], socket: Any) -> None:
+        for sockets in audience:
+            sockets.end_logins(sessions, socket)
+
+    departures = Departures(system, tokens, tell)
+    await departures.begin()
+    toolbox = Toolbox(
+        config=config,
+        environ=os.environ,
+        system=system,
+        tokens=tokens,
+        clock=engine.clock,
+        site_origin=sign_in.issuer,
+        development=development,
+    )
+    service = SignInService(system, tokens, open_methods(toolbox), departures.note)
+    engine.answer(SIGN_IN, service.sign_in)
+    engine.answer(SIGN_OUT, service.sign_out)
+    well_known = WellKnown(tokens)
+    routes: dict[str, Handler] = {DISCOVERY: well_known.discovery, JWKS: well_known.jwks}
+    return SignInParts(tokens, departures, routes, audience)
+
+
+async def open_keyring(engine: Engine, config: Config, environ: Mapping[str, str]) -> Keyring:
+    """
+    The deployment's keys; made at the first start.
+
+    Raises:
+        CommandFailed: They were sealed with another key than ours.
+    """
+    system = SystemCalls(engine)
+    if config.auth.key is not None:
+        secret, is_new = secret_key(config.auth.key), False
+    else:
+        secret, is_new = await asyncio.to_thread(file_key, config.auth_key_file)
+    seal = Seal(secret)
+    rows = await system.ask(LIST)
+    if not rows or is_new:
+        if rows:
+            log.warning(
+                "the key of sign-in was not there, and a new one was made; everybody has to sign in again",
+                file=str(config.auth_key_file),
+            )
+        made = await asyncio.to_thread(_make_keys, seal, environ)
+        rows = await system.tell(REPLACE_ALL if rows else ADOPT, keys=[msgspec.to_builtins(key) for key in made])
+    try:
+        return Keyring.opened([msgspec.convert(row, Sealed) for row in rows], seal, engine.clock)
+    except ValueError as error:
+        raise CommandFailed(_other_key(config)) from error
+
+
+def _make_keys(seal: Seal, environ: Mapping[str, str]) -> list[Sealed]:
+    imported = environ.get(IMPORTED_KEY)
+    try:
+        signing = SigningKey.generate() if imported is None else SigningKey.from_pem(imported)
+    except ValueError as error:
+        raise CommandFailed(f"{IMPORTED_KEY} is no private key in PKCS#8 form; mend or unset it") from error
+    return [new_server_key(seal), signing.sealed(seal)]
+
+
+def _other_key(config: Config) -> str:
+    if config.auth.key is not None:
+        place = config.source.place("auth", "key")
+        return f"{place}: the keys in the database were sealed with another auth.key; declare that one"
+    file = config.auth_key_file
+    return (
+        f"{file} is not the file that belongs to this database; put that one back, "
+        f"or move {file.name} away and start again, after which everybody has to sign in anew"
+    )

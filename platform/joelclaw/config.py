@@ -304,11 +304,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.root / folder for folder in self.codegen.typescript)
 
     @property
-    def auth_key_file(self) -> Path:
-        """Where the key is that the keys of sign-in are sealed with, beside the database; never in its backups."""
-        return self.database.parent / "auth_key"
-
-    @property
     def readers(self) -> int:
         """How many processes run queries: as declared, otherwise one a core but for the writer's."""
         return self.limits.readers or max(1, (os.cpu_count() or 1) - 1)
@@ -385,7 +380,8 @@ class _Decoder:
 
     def fields(self, struct: type[msgspec.Struct], table: dict[str, Any], path: SettingPath) -> dict[str, Any]:
         """The fields of a struct that the table sets, decoded."""
-        known = {field.name: field.type for field in msgspec.structs.fields(struct)}
+        # `encode_name`: a setting may be called what no attribute can be, `from`.
+        known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
         decoded = {}
         for name, raw in table.items():
             here = (*path, name)
@@ -396,9 +392,9 @@ class _Decoder:
                 )
             if name not in known:
                 _refuse_unknown(self._source, path, name, list(known))
-            value = self.value(known[name], raw, here)
+            value = self.value(known[name].type, raw, here)
             if value is not None:
-                decoded[name] = value
+                decoded[known[name].name] = value
         return decoded
 
     def value(self, kind: Any, raw: Any, path: SettingPath) -> Any:

@@ -63,6 +63,7 @@ Every error that we raise on purpose.
     PlatformError, at the door
     ├── TokenRefused          a user's token is nobody's, or not any more
     ├── SignInRefused         somebody cannot be signed in like this; says why, and perhaps when to try again
+    ├── MailFailed            a mail cannot be handed over
     ├── AdminKeyRefused       an admin key opens nothing here, or acts as nobody
     ├── ProviderFailed        whom we asked about somebody gave no answer, or one that cannot be believed
     ├── ProtocolViolated      a socket's client did what it must not repeat
@@ -734,6 +735,19 @@ class SignInRefused(PlatformError):
         self.reason_code = reason_code
         self.reason = reason
         self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class MailFailed(PlatformError):
+    """A mail cannot be handed over. `reason` is for the log: it may quote the mail server."""
+
+    code = "mail_failed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
     def __str__(self) -> str:
         return self.reason

@@ -29,7 +29,10 @@ LOAD_TIMEOUT_S: Final = 60.0
 """Importing an app may import half of PyPI; beyond this something hangs."""
 
 CLOSING_TIMEOUT_S: Final = 2.0
-LAST_WORDS_TIMEOUT_S: Final = 0.5
+LAST_WORDS_TIMEOUT_S: Final = 5.0
+"""Why a process has died is worth waiting for; it comes at once, unless the machine is very busy."""
+
+CLOSING_WORDS_TIMEOUT_S: Final = 0.5
 WORDS_BYTES_MAX: Final = 1024 * 1024
 
 log = structlog.get_logger("joelclaw.isolate")
@@ -144,7 +147,7 @@ class IsolateProcess:
 
     async def _death(self, root: str, what: str) -> AppRefused | IsolateDied:
         """Why it died on import: where it was, if it could say so."""
-        code = await self._end_of_process()
+        code = await self._end_of_process(LAST_WORDS_TIMEOUT_S, LAST_WORDS_TIMEOUT_S)
         said, dump = split_dump(self._words.decode("utf-8", "replace"))
         place = last_place(dump, root)
         if place is not None:
@@ -179,20 +182,20 @@ class IsolateProcess:
         self.on_death = lambda: None
         if self._transport is not None:
             self._transport.close()
-        await self._end_of_process()
+        await self._end_of_process(CLOSING_TIMEOUT_S, CLOSING_WORDS_TIMEOUT_S)
 
-    async def _end_of_process(self) -> int:
+    async def _end_of_process(self, timeout_s: float, words_timeout_s: float) -> int:
         """Wait until it has ended, not for ever, and until what it said has been read; its exit code."""
         assert self._process is not None
         try:
-            async with asyncio.timeout(CLOSING_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await self._process.wait()
         except TimeoutError:
             self.kill()
             await self._process.wait()
         if self._reading is not None:
             # What it has started may outlive it, and hold the other end of the pipe.
-            await asyncio.wait([self._reading], timeout=LAST_WORDS_TIMEOUT_S)
+            await asyncio.wait([self._reading], timeout=words_timeout_s)
             self._reading.cancel()
         return self._process.returncode or 0
 

@@ -189,6 +189,18 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     keep: Keep = Keep()
 
 
+class Deploy(msgspec.Struct, frozen=True, kw_only=True):
+    """How `joelclaw deploy` is checked, and what is kept of it."""
+
+    keep: Annotated[
+        int, Meta(ge=2, le=1_000, description="how many versions' code is kept, a whole number from 2 to 1000")
+    ] = 10
+    lock: Annotated[
+        Annotated[str, Meta(pattern=r"^((?![/~])(?!(.*/)?\.\.(/|$))\S.*)?$")] | None,
+        Meta(description='a file inside the project, or "" for none'),
+    ] = None
+
+
 class Source(msgspec.Struct, frozen=True):
     """The file itself, kept to say where in it something stands."""
 
@@ -234,6 +246,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth()
     crons: dict[str, Cron] = {}
     backup: Backup = Backup()
+    deploy: Deploy = Deploy()
     limits: Limits = Limits()
     source: Source
 

@@ -71,6 +71,7 @@ Every error that we raise on purpose.
 
     PlatformError, around a deployment
     ├── ConfigRefused         joelclaw.toml cannot be read, or says what it may not
+    ├── DeployRefused         a deploy or rollback that cannot be taken; nothing was changed
     ├── SystemCallFailed      one of the platform's own functions failed for the platform itself
     └── CommandFailed         a command of the command line cannot do what it was asked
         └── NoServer          nobody answers at a deployment's address
@@ -867,6 +868,21 @@ class ConfigRefused(PlatformError):
 
     def __str__(self) -> str:
         return f"{self.file} {self.reason}" if self.line is None else f"{self.file}:{self.line}: {self.reason}"
+
+
+class DeployRefused(PlatformError):
+    """A deploy or rollback that cannot be taken, whatever the code in it is worth. Nothing was changed."""
+
+    code = "deploy_refused"
+    public = True
+
+    def __init__(self, reason_code: str, reason: str) -> None:
+        super().__init__(reason_code, reason)
+        self.reason_code = reason_code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class SystemCallFailed(PlatformError):

@@ -19,6 +19,8 @@ import rich_click as click
 from joelclaw.cli.backup import backup
 from joelclaw.cli.codegen import codegen
 from joelclaw.cli.crons import crons
+from joelclaw.cli.deploy import deploy, deployments, rollback
+from joelclaw.cli.deploy_key import deploy_key
 from joelclaw.cli.dev import dev
 from joelclaw.cli.doctor import doctor
 from joelclaw.cli.env import env
@@ -52,5 +54,9 @@ def main() -> None:
     """A reactive backend whose functions are typed Python files."""
 
 
-for command in (new, dev, serve, run, backup, crons, logs, env, functions, codegen, export, import_file, doctor):
+COMMANDS = (
+    *(new, dev, serve, deploy, deployments, rollback, deploy_key, run, backup, crons, logs, env),
+    *(functions, codegen, export, import_file, doctor),
+)
+for command in COMMANDS:
     main.add_command(command)

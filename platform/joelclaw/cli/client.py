@@ -15,7 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from joelclaw.errors import CommandFailed, NoServer
+from joelclaw.errors import AppRefused, CommandFailed, NoServer
+from joelclaw.schema.problems import Problem
 
 RESULT_BYTES_MAX = 64 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
@@ -45,6 +46,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
 class _Refusal(msgspec.Struct):
     code: str
     message: str
+    problems: list[Problem] = []
+    """Of an app that was sent."""
 
 
 class _Modification(msgspec.Struct, rename="camel"):
@@ -139,6 +142,7 @@ class Client:
 
         Raises:
             CommandFailed: No server answers, or it refuses.
+            AppRefused: They are an app, and these are its problems.
         """
         return self._accepted(*self._request("POST", path, body, "application/octet-stream"))
 
@@ -173,6 +177,8 @@ class Client:
             refusal = msgspec.json.decode(answer, type=_Refusal)
         except msgspec.DecodeError as exc:
             raise self._no_deployment(status) from exc
+        if refusal.problems:
+            raise AppRefused(refusal.problems)
         raise CommandFailed(f"{refusal.message} ({status} {refusal.code})")
 
     def _no_deployment(self, status: int) -> CommandFailed:

@@ -63,14 +63,18 @@ def declaration_without_secrets(project: Path) -> Config:
     return load_config(project, None)
 
 
-def client_of(config: Config, url: str | None, acting_as: dict[str, Any] | None = None) -> Client:
+def client_of(
+    config: Config, url: str | None, acting_as: dict[str, Any] | None = None, *, key: str | None = None
+) -> Client:
     """
     An administrator's client of the running deployment: the one at `url`, or the project's own.
+
+    `key` is what it shows instead of an admin key.
 
     Raises:
         CommandFailed: There is no admin key to call with, or `url` is no address.
     """
-    return Client(url or _own_url(config), _admin_key(config), acting_as)
+    return Client(url or _own_url(config), key or _admin_key(config), acting_as)
 
 
 def load_manifest(config: Config) -> Manifest:

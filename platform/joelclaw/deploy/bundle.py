@@ -44,12 +44,20 @@ class Bundles:
         Raises:
             OSError: The folder cannot be written.
         """
-        folders = sorted(folder.relative_to(project) for folder in sources.folders)
-        digest = _digest(sources.files, folders)
+        return self.put(sources.files, sorted(folder.relative_to(project) for folder in sources.folders))
+
+    def put(self, files: dict[Path, bytes], folders: list[Path]) -> Bundle:
+        """
+        Write files that came from elsewhere; those that are here already are not written again.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        digest = digest_of(files, folders)
         self._remove_refused(but=digest)
         root = self._folder / digest
         if not root.exists():
-            _write(root, sources.files, folders)
+            _write(root, files, folders)
         return Bundle(root, digest)
 
     def served(self, bundle: Bundle) -> None:
@@ -73,11 +81,13 @@ def _write(root: Path, files: dict[Path, bytes], folders: list[Path]) -> None:
     for folder in folders:
         (draft / folder).mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
         (draft / name).write_bytes(content)
     draft.rename(root)
 
 
-def _digest(files: dict[Path, bytes], folders: list[Path]) -> str:
+def digest_of(files: dict[Path, bytes], folders: list[Path]) -> str:
+    """What names these files."""
     state = sha256()
     for folder in folders:
         state.update(f"{folder.as_posix()}/\0".encode())

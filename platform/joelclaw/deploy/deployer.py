@@ -22,9 +22,11 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from joelclaw.auth.declaring import sign_in_of
+from joelclaw.auth.issuers import Issuer, advice_of, issuers_of
 from joelclaw.codegen import generate, write
 from joelclaw.config import Config, load_config
-from joelclaw.deploy.bundle import Bundles
+from joelclaw.deploy.bundle import Bundle, Bundles
 from joelclaw.deploy.sources import Sources, concerns, read_sources
 from joelclaw.deploy.watching import watching
 from joelclaw.engine.engine import Crew, Engine, EngineLimits
@@ -79,7 +81,9 @@ class Deployer:
         self._engine = engine
         self._origins = origins
         self._narrator = narrator
-        self._bundles = Bundles(config.bundles)
+        self.bundles = Bundles(config.bundles)
+        """The code that serves, and what served before."""
+
         self._declaration: bytes | None = config.source.text.encode()
         """joelclaw.toml as it was read last, right or wrong; None, if it could not be read."""
 
@@ -92,6 +96,12 @@ class Deployer:
 
         self._refusal = ""
         """Why what is saved now is not what serves, as it was told."""
+
+        self.issuers: tuple[Issuer, ...] = ()
+        """Whose tokens count, beside the deployment's own."""
+
+        self._issuers_declared: tuple[Issuer, ...] = ()
+        """As what is being loaded was declared."""
 
         self._loading = False
         """Isolates are importing new code; until they have, it can be given up."""
@@ -115,25 +125,35 @@ class Deployer:
     async def _deploy(self, sources: Sources, *, development: bool) -> None:
         started = time.monotonic()
         try:
-            if sources.unreadable is not None:
-                raise sources.unreadable
-            _check_size(sources, self.config.limits.code_bytes)
-            bundle = self._bundles.take(sources, self.config.root)
+            self.check(sources)
+            bundle = self.bundles.take(sources, self.config.root)
             version = (bundle.digest, *(getattr(self.config, section) for section in _TAKEN_ALONG))
             if version == self._serving:
                 self._tell_the_way_back(started)
                 return
-            crew = await self._muster(self._load(bundle.root, development=development))
+            crew = await self.muster(self.load(bundle.root, development=development))
             await self._engine.install(crew)
         except OSError as error:
             raise CommandFailed(_sentence(error)) from error
         first, self._serving = not self._serving, version
-        self._bundles.served(bundle)
+        self.bundles.served(bundle)
+        self._accept_issuers()
         manifest = crew.release.manifest
         written = self._write_types(manifest) if development else []
         self._tell_deployed(manifest, started, written, first=first)
 
-    async def _muster(self, load: Load) -> Crew:
+    def check(self, sources: Sources) -> None:
+        """
+        Raises:
+            AppRefused: The files are larger than an app's may be.
+            CommandFailed: One of them cannot be read.
+        """
+        if sources.unreadable is not None:
+            raise CommandFailed(_sentence(sources.unreadable)) from sources.unreadable
+        _check_size(sources, self.config.limits.code_bytes)
+
+    async def muster(self, load: Load) -> Crew:
+        """Start isolates on new code; see `Engine.muster`. Whoever waits is told if it takes long."""
         slow = asyncio.get_running_loop().call_later(SLOW_LOAD_S, self._narrator.slow, SLOW_LOAD_S)
         self._loading = True
         try:
@@ -142,8 +162,12 @@ class Deployer:
             self._loading = False
             slow.cancel()
 
-    def _load(self, root: Path, *, development: bool) -> Load:
+    def load(self, root: Path, *, development: bool) -> Load:
+        """What isolates are told to load a bundle as it is declared here."""
         config = self.config
+        sign_in = sign_in_of(config, self._origins.site)
+        own = None if sign_in is None else sign_in.issuer
+        self._issuers_declared = issuers_of(config, own=own, development=development)
         return Load(
             role="writer",
             root=str(root),
@@ -160,8 +184,14 @@ class Deployer:
             files_credentials=config.files_credentials,
             site_origin=self._origins.site,
             roles={role: list(entries) for role, entries in config.auth.roles.items()},
+            sign_in=sign_in,
             crons=cron_declarations(config),
         )
+
+    def _accept_issuers(self) -> None:
+        for advice in advice_of(set(self._issuers_declared) - set(self.issuers)):
+            log.warning("an issuer is declared for everybody's apps", advice=advice)
+        self.issuers = self._issuers_declared
 
     def _env(self) -> dict[str, str]:
         """What functions see, as declared, and the deployment's own addresses."""
@@ -237,6 +267,12 @@ class Deployer:
         """What is saved now is what serves. Whoever was told otherwise is told."""
         if self._refusal and not self._declaration_broken:
             self._tell_deployed(self._engine.manifest, started, [], first=False)
+
+    def served(self, bundle: Bundle, manifest: Manifest, started: float, *, first: bool) -> None:
+        """This bundle serves from now on."""
+        self.bundles.served(bundle)
+        self._accept_issuers()
+        self._tell_deployed(manifest, started, [], first=first)
 
     def _tell_deployed(self, manifest: Manifest, started: float, written: Sequence[Path], *, first: bool) -> None:
         self._refusal = ""

@@ -239,16 +239,18 @@ class Engine:
             raise
         return Crew(release, isolates[0], isolates[1:-1], isolates[-1])
 
-    async def install(self, crew: Crew) -> None:
+    async def install(self, crew: Crew, record: Call | None = None) -> None:
         """
         Serve a crew's code from here on. Connections stay, running calls finish on the code they began on.
+
+        `record` is a mutation of the platform that is done together with it: both, or neither.
 
         Raises:
             AppRefused: Documents do not fit its schema. The old code keeps serving, and the crew is dismissed.
         """
         async with self._deploying:
             try:
-                old_writer = await self._swap(crew)
+                old_writer = await self._swap(crew, record)
             except BaseException:
                 await crew.dismiss()
                 raise
@@ -256,6 +258,23 @@ class Engine:
                 self._spares.refill()
             if old_writer is not None:
                 await old_writer.close()
+
+    async def try_out(self, crew: Crew) -> None:
+        """
+        Find out whether a crew's code could serve; then it is dismissed. Mutations wait while documents are checked.
+
+        Raises:
+            AppRefused: Documents do not fit its schema.
+        """
+        async with self._deploying:
+            await self._writer.pause()
+            try:
+                async with self._preparing:
+                    await crew.release.prepare(crew.writer, trial=True)
+            finally:
+                self._writer.resume()
+                await crew.dismiss()
+                self._spares.refill()
 
     async def deploy(self, load: Load) -> Manifest:
         """
@@ -268,13 +287,13 @@ class Engine:
         await self.install(crew)
         return crew.release.manifest
 
-    async def _swap(self, crew: Crew) -> Isolate | None:
+    async def _swap(self, crew: Crew, record: Call | None = None) -> Isolate | None:
         """Hand over to a crew; the writer that wrote before it."""
         first = self.release is None
         await asyncio.gather(self._writer.pause(), self._readers.pause())
         try:
             async with self._preparing:
-                prepared = await crew.release.prepare(crew.writer)
+                prepared = await crew.release.prepare(crew.writer, record)
                 old_writer = self._writer.release()
                 self.release = crew.release
             self._announce(prepared, first=first)

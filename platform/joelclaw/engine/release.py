@@ -12,6 +12,7 @@ import msgspec
 
 from joelclaw.engine.isolates import Isolate, StartIsolate
 from joelclaw.errors import AppRefused, IsolateDied
+from joelclaw.functions.calls import Call
 from joelclaw.functions.manifest import FunctionSpec, Manifest
 from joelclaw.isolate.messages import Adopt, FromIsolate, Load, LoadFailed, Prepare, Prepared, Role
 from joelclaw.store.protocol import Layout
@@ -60,9 +61,11 @@ class Release:
         if self.layout is not None:
             isolate.send(Adopt(layout=self.layout))
 
-    async def prepare(self, writer: Isolate) -> Prepared:
+    async def prepare(self, writer: Isolate, record: Call | None = None, *, trial: bool = False) -> Prepared:
         """
         Have a writer make the database fit: new indexes filled, documents checked.
+
+        With `record`, a mutation of the platform is done in the same transaction; with `trial`, nothing is done.
 
         Raises:
             AppRefused: Documents do not fit the schema; nothing was changed.
@@ -79,7 +82,7 @@ class Release:
                 prepared.set_exception(IsolateDied("writer", "ended while it prepared the database"))
 
         writer.on_message, writer.on_death = hear, died
-        writer.send(Prepare())
+        writer.send(Prepare(record=record, trial=trial))
         if not writer.alive:
             died()
         async with asyncio.timeout(PREPARE_TIMEOUT_S):

@@ -68,6 +68,8 @@ SYSTEM_MODULES: Final = (
     "cli.table_size",
     "cli.tables",
     "crons",
+    "deploy_keys",
+    "deployments",
     "env",
     "expiry",
     "exports",

@@ -74,6 +74,12 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):
     """To the writer: make the database fit the loaded schema, or say why it cannot. Answered by `Prepared`."""
 
+    record: Call | None = None
+    """A mutation of the platform that runs in the same transaction: it is done if the schema is live, and only then."""
+
+    trial: bool = False
+    """Find out whether it would fit, and leave all as it is. The writer is good for nothing else afterwards."""
+
 
 class Adopt(msgspec.Struct, frozen=True, kw_only=True, tag="adopt"):
     """To readers and actors: the database's layout for the loaded schema. No answer."""

@@ -47,7 +47,7 @@ from joelclaw.isolate.messages import (
 from joelclaw.schema.layout import DocumentKey, IndexKey, Layout, TableLayout
 from joelclaw.schema.problems import Place, Problem
 from joelclaw.schema.specs import TableSpec
-from joelclaw.store.protocol import CALLS_KEPT_MS, Commit, Transaction
+from joelclaw.store.protocol import CALLS_KEPT_MS, Commit, Finish, Transaction
 from joelclaw.store.sqlite import SqliteStore, open_sqlite
 from joelclaw.system.tables import StoredFile
 from joelclaw.values.timestamps import CommitTs
@@ -89,8 +89,8 @@ class Writer:
         match message:
             case Batch() as batch:
                 self._send(self._run_batch(batch))
-            case Prepare():
-                self._send(self._prepare())
+            case Prepare() as prepare:
+                self._send(self._prepare(prepare))
             case Checkpoint():
                 self._send(Checkpointed(log_bytes=self._store.checkpoint()))
             case _:
@@ -109,7 +109,7 @@ class Writer:
 
     # -- the schema
 
-    def _prepare(self) -> Prepared | LoadFailed:
+    def _prepare(self, asked: Prepare) -> Prepared | LoadFailed:
         try:
             if self._open_store is None:
                 self._open_store = open_sqlite(self._load.store_url, self._load.durability)
@@ -117,7 +117,10 @@ class Writer:
             known = self._store.layout()
             self._app.expect(known)
             layout = self._store.prepare(
-                [table.spec for table in self._app.tables.values()], self._examine, _first_numbers(known)
+                [table.spec for table in self._app.tables.values()],
+                self._examine,
+                _first_numbers(known),
+                self._finish(asked),
             )
         except AppRefused as refused:
             return LoadFailed(problems=list(refused.problems))
@@ -128,6 +131,23 @@ class Writer:
             ts = snapshot.timestamp
         unsent = [_unsent.decode(reply) for _, reply in self._store.replies_after(0)]
         return Prepared(layout=layout, ts=ts, unsent=unsent)
+
+    def _finish(self, asked: Prepare) -> Finish | None:
+        if asked.trial:
+            return lambda _, txn: txn.rollback()
+        record = asked.record
+        return None if record is None else lambda layout, txn: self._keep_record(layout, txn, record)
+
+    def _keep_record(self, layout: Layout, txn: Transaction, call: Call) -> None:
+        """Run a mutation of the platform, and commit it with the schema."""
+        self._app.adopt(layout)
+        ts = self._store.next_timestamp(self._clock)
+        with self._hooks.batch():
+            outcome = self._run_once(txn, call, ts)
+        if outcome.failure is not None:
+            raise AppRefused([self._refusal(f"this version cannot be written down: {outcome.failure.message}")])
+        # No batch was asked for it; whoever takes over after a death needs to hear of its keys all the same.
+        txn.commit(_record.encode(UnsentReply(batch=0, ts=ts, keys=txn.writes(), outcomes=[])), ts)
 
     def _examine(self, layout: TableLayout, raws: list[bytes]) -> list[list[DocumentKey]]:
         """The keys of documents that exist already; refuses the schema if it has no room for them."""
@@ -148,7 +168,10 @@ class Writer:
         if isinstance(error, IndexNotUnique):
             spec = self._app.tables[error.table].spec
             return Problem(place=spec.place, name=spec.python_name, reason=str(error))
-        return Problem(place=Place(self._load.schema, 1), name="the database", reason=str(error))
+        return self._refusal(str(error))
+
+    def _refusal(self, reason: str) -> Problem:
+        return Problem(place=Place(self._load.schema, 1), name="the database", reason=reason)
 
     # -- batches
 

@@ -6,10 +6,12 @@ import asyncio
 
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.deploy.deployer import Origins
+from joelclaw.deploy.versions import Versions
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.http.administration import AdministrationRoutes
 from joelclaw.http.api import Handler
+from joelclaw.http.deploy import DeployRoutes
 from joelclaw.http.environment import EnvironmentRoutes
 from joelclaw.http.health import HealthRoutes
 from joelclaw.http.logs import LogRoutes
@@ -52,6 +54,17 @@ def transfer_routes(transfers: Transfers, authenticator: Authenticator) -> dict[
         "/api/import/finish_upload": {"POST": routes.finish_upload},
         "/api/perform_import": {"POST": routes.perform},
         "/api/cancel_import": {"POST": routes.cancel},
+    }
+
+
+def deploy_routes(
+    engine: Engine, authenticator: Authenticator, versions: Versions | None
+) -> dict[str, dict[str, Handler]]:
+    routes = DeployRoutes(versions, SystemCalls(engine), authenticator)
+    return {
+        "/api/joelclaw/deploy": {"POST": routes.deploy},
+        "/api/joelclaw/rollback": {"POST": routes.roll_back},
+        "/api/joelclaw/deployments": {"GET": routes.list},
     }
 
 

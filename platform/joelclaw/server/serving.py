@@ -28,6 +28,7 @@ from joelclaw.backup.declaring import check_declaration
 from joelclaw.config import Config
 from joelclaw.deploy.deployer import Deployer, Narrator, Origins, engine_limits
 from joelclaw.deploy.lock import locked
+from joelclaw.deploy.versions import Versions
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import CommandFailed, PlatformError
@@ -46,7 +47,7 @@ from joelclaw.server.issuers import issuer_tokens
 from joelclaw.server.key_table import KeyTable
 from joelclaw.server.narration import configure_logging, report_failure
 from joelclaw.server.ports import Listeners, port_of, ports_taken, url_of
-from joelclaw.server.routes import admin_routes, health_routes, tool_routes, transfer_routes
+from joelclaw.server.routes import admin_routes, deploy_routes, health_routes, tool_routes, transfer_routes
 from joelclaw.server.services import has_failed, running, services
 from joelclaw.server.uvicorn_server import ApiServer, uvicorn_config
 from joelclaw.store.file_systems import network_file_system
@@ -76,40 +77,59 @@ class Host(Narrator, Protocol):
         ...
 
 
-def run(config: Config, *, development: bool, host: Host, users: UserVerifier | None = None) -> None:
+def run(
+    config: Config, *, development: bool, host: Host, users: UserVerifier | None = None, own_files: bool = False
+) -> None:
     """
     Serve a deployment until the process is told to stop. `users` tells whose a token of others is, instead of the
-    declared issuers.
+    declared issuers. `own_files`: begin with the project's files, whatever was deployed since they were put there.
 
     Raises:
         CommandFailed: The port cannot be had, or another server has the database.
         AppRefused: The app does not load, and nobody is there to correct it (not in development).
     """
     configure_logging(development=development, level=config.server.log_level)
-    uvloop.run(_run(config, development=development, host=host, users=users))
+    uvloop.run(_run(config, development=development, host=host, users=users, own_files=own_files))
 
 
-async def _run(config: Config, *, development: bool, host: Host, users: UserVerifier | None) -> None:
+async def _run(
+    config: Config, *, development: bool, host: Host, users: UserVerifier | None, own_files: bool
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(config, development=development, host=host, users=users, stop=stop)
+    await serve(config, development=development, host=host, users=users, own_files=own_files, stop=stop)
 
 
 async def serve(
-    config: Config, *, development: bool, host: Host, users: UserVerifier | None = None, stop: asyncio.Event
+    config: Config,
+    *,
+    development: bool,
+    host: Host,
+    users: UserVerifier | None = None,
+    own_files: bool = False,
+    stop: asyncio.Event,
 ) -> None:
     """Serve a deployment until `stop` is set; see `run`."""
     logs = config.logs
     async with RunLog(
         config.logs_file, keep_days=logs.keep_days, keep_mb=logs.keep_mb, quiet_queries=logs.quiet_queries
     ) as run_log:
-        await _serve(config, run_log, development=development, host=host, users=users, stop=stop)
+        await _serve(
+            config, run_log, development=development, host=host, users=users, own_files=own_files, stop=stop
+        )
 
 
 async def _serve(
-    config: Config, run_log: RunLog, *, development: bool, host: Host, users: UserVerifier | None, stop: asyncio.Event
+    config: Config,
+    run_log: RunLog,
+    *,
+    development: bool,
+    host: Host,
+    users: UserVerifier | None,
+    own_files: bool,
+    stop: asyncio.Event,
 ) -> None:
     check_file_system(config)
     check_declaration(config)
@@ -120,7 +140,8 @@ async def _serve(
         engine.record(run_log)
         announced = _FirstDeploy(host)
         deployer = Deployer(engine, config, announced, _origins(config, listeners))
-        deploying = asyncio.create_task(deployer.follow() if development else deployer.deploy(development=False))
+        versions = None if development else Versions(engine, deployer, own_files=own_files)
+        deploying = asyncio.create_task(deployer.follow() if versions is None else versions.start())
         # Who cannot follow the files any more, or has nothing to serve, has to say so.
         deploying.add_done_callback(lambda task: stop.set() if development or has_failed(task) else None)
         try:
@@ -151,6 +172,7 @@ async def _serve(
                     run_log,
                     transfers,
                     deployer,
+                    versions,
                     listeners,
                     development=development,
                     host=host,
@@ -204,6 +226,7 @@ async def _serve_api(
     run_log: RunLog,
     transfers: Transfers,
     deployer: Deployer,
+    versions: Versions | None,
     listeners: Listeners,
     *,
     development: bool,
@@ -236,6 +259,7 @@ async def _serve_api(
         more_routes=health_routes(health)
         | admin_routes(engine, authenticator, run_log, stop)
         | transfer_routes(transfers, authenticator)
+        | deploy_routes(engine, authenticator, versions)
         | tool_routes(engine, authenticator, _origins(config, listeners)),
     )
     site = Site(

@@ -31,6 +31,7 @@ __all__ = [
     "Commit",
     "DocumentKey",
     "Examine",
+    "Finish",
     "IndexKey",
     "IndexLayout",
     "Layout",
@@ -51,6 +52,9 @@ Looks at documents that exist: gives the keys of each, in order, or raises to re
 
 Keys of indexes that exist already may be among them; they are passed over.
 """
+
+Finish: TypeAlias = Callable[[Layout, "Transaction"], None]
+"""Ends the transaction that has made the database fit a schema; see `Store.prepare`."""
 
 
 class Rank(NamedTuple):
@@ -266,7 +270,13 @@ class Store(Protocol):
         """What to commit the open transaction with: the time in nanoseconds, or the last timestamp and one."""
         ...
 
-    def prepare(self, tables: Sequence[TableSpec], examine: Examine, numbers: Mapping[str, int] = {}) -> Layout:
+    def prepare(
+        self,
+        tables: Sequence[TableSpec],
+        examine: Examine,
+        numbers: Mapping[str, int] = {},
+        finish: "Finish | None" = None,
+    ) -> Layout:
         """
         Make the database fit a schema, in one transaction, or raise and leave it as it is.
 
@@ -275,6 +285,9 @@ class Store(Protocol):
         documents keep their ids; an empty table may change its number, too. A table that left the
         schema keeps its number and documents. From now on other processes' `write` is refused
         until they have prepared for this schema as well.
+
+        `finish` may write documents in the same transaction, and ends it: by a commit, or by a rollback, then
+        nothing has changed.
 
         Raises:
             IndexNotUnique: Two documents share a key of an index that is unique from now on.

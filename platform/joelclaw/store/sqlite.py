@@ -35,7 +35,7 @@ from joelclaw.schema.layout import (
     VectorEntry,
 )
 from joelclaw.schema.specs import TableSpec
-from joelclaw.store.protocol import Commit, Examine, Match, Rank
+from joelclaw.store.protocol import Commit, Examine, Finish, Match, Rank
 from joelclaw.store.sqlite_catalog import (
     Fitting,
     find_finder,
@@ -527,15 +527,30 @@ class SqliteStore:
         assert self.open_transaction is not None, "a timestamp is for a transaction that is open"
         return CommitTs(max(clock.now_ns(), self.open_transaction.timestamp + 1))
 
-    def prepare(self, tables: Sequence[TableSpec], examine: Examine, numbers: Mapping[str, int] = NO_NUMBERS) -> Layout:
+    def prepare(
+        self,
+        tables: Sequence[TableSpec],
+        examine: Examine,
+        numbers: Mapping[str, int] = NO_NUMBERS,
+        finish: Finish | None = None,
+    ) -> Layout:
         driver = self.open_writer()
         driver.begin(write=True)
         try:
             layout = Fitting(driver, examine, numbers).fit(tables)
-            [(version,)] = driver.rows('SELECT layout_version FROM "joelclaw.meta"')
-            driver.commit()
+            [(ts, creation_time, version)] = driver.rows(
+                'SELECT commit_ts, creation_time, layout_version FROM "joelclaw.meta"'
+            )
+            if finish is None:
+                driver.commit()
+            else:
+                self.open_transaction = SqliteTransaction(self, driver, CommitTs(ts), creation_time)
+                finish(layout, self.open_transaction)
         except BaseException:
-            driver.rollback()
+            if self.open_transaction is not None:
+                self.open_transaction.rollback()
+            else:
+                driver.rollback()
             raise
         self._layout_version = version
         return layout

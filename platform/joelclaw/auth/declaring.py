@@ -28,8 +28,14 @@ class Kind(NamedTuple):
     """Nobody comes without an address."""
 
 
+_OAUTH: Final = Kind("joelclaw.auth.oauth.method", is_oauth=True)
+
 KINDS: Final[dict[str, Kind]] = {
     "anonymous": Kind("joelclaw.auth.anonymous"),
+    "email-otp": Kind("joelclaw.auth.codes", knows_email=True),
+    "magic-link": Kind("joelclaw.auth.links", knows_email=True),
+    "password": Kind("joelclaw.auth.passwords", knows_email=True),
+    **dict.fromkeys(("github", "gitlab", "google", "oauth2", "oidc"), _OAUTH),
 }
 """By the type that a method's table says, or else by its id."""
 

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from joelclaw.auth.declaring import kind_of
+from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Method
 from joelclaw.clock import Clock
@@ -45,6 +46,9 @@ class Toolbox:
     clock: Clock
     site_origin: str
     """Where callbacks arrive and links of mails lead, as declared: never what a request says of its host."""
+
+    destination: Destinations
+    """Where a sign-in may end, by what a client asks for and the page it is on."""
 
     development: bool
 

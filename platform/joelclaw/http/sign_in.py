@@ -7,7 +7,7 @@ nothing without the verifier that the client has kept. Whoever opens one by mist
 A provider's id is looked up, never used. Parameters given twice are refused (RFC 6749, section 3.1): two
 readers could believe two different ones.
 
-Elsewhere: `auth/oauth/method.py` decides.
+Elsewhere: `auth/oauth/method.py` decides, `site.py` has the port.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,9 +17,10 @@ from urllib.parse import parse_qsl, quote
 
 import structlog
 
-from joelclaw.auth.oauth.method import CALLBACK_PATH, SIGN_IN_PATH, DeadEnd, OAuth, Onward
+from joelclaw.auth.oauth.steps import CALLBACK_PATH, SIGN_IN_PATH, DeadEnd, Onward, Travelling
 from joelclaw.errors import SystemCallFailed
 from joelclaw.http.requests import Answer, Header, Receive, Scope, Send, respond
+from joelclaw.http.site import Handler
 
 FORM: Final = b"application/x-www-form-urlencoded"
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -54,13 +55,19 @@ class _Refused(Exception):
 class SignInRoutes:
     """Answers both addresses, for all providers."""
 
-    def __init__(self, methods: Mapping[str, OAuth]) -> None:
-        self._methods = methods
+    def __init__(self, methods: Mapping[str, object]) -> None:
+        """Of all sign-in methods, those for which browsers travel."""
+        self._methods = {id: method for id, method in methods.items() if isinstance(method, Travelling)}
+
+    @property
+    def routes(self) -> dict[str, Handler]:
+        """Beginnings of paths, and what answers there; none, if no browser travels."""
+        return {SIGN_IN_PATH: self.leave, CALLBACK_PATH: self.come_back} if self._methods else {}
 
     async def leave(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
         """`GET /api/auth/signin/{provider}?code=...`"""
 
-        async def answer(method: OAuth) -> Onward | DeadEnd:
+        async def answer(method: Travelling) -> Onward | DeadEnd:
             flow = _parameters(scope["query_string"]).get("code")
             if flow is None:
                 raise _Refused(400, "This address is not whole.")
@@ -71,7 +78,7 @@ class SignInRoutes:
     async def come_back(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /api/auth/callback/{provider}?code=...&state=...`, or the same as a form."""
 
-        async def answer(method: OAuth) -> Onward | DeadEnd:
+        async def answer(method: Travelling) -> Onward | DeadEnd:
             posted = scope["method"] == "POST"
             return await method.come_back(_parameters(await _form(scope, receive) if posted else scope["query_string"]))
 
@@ -83,7 +90,7 @@ class SignInRoutes:
         send: Send,
         prefix: str,
         allowed: tuple[str, ...],
-        answer: Callable[[OAuth], Awaitable[Onward | DeadEnd]],
+        answer: Callable[[Travelling], Awaitable[Onward | DeadEnd]],
     ) -> None:
         try:
             method = self._methods.get(scope["raw_path"].decode("latin-1").removeprefix(prefix).removesuffix("/"))

@@ -15,15 +15,18 @@ import structlog
 
 from joelclaw.auth.authenticator import NoProviders, UserVerifier
 from joelclaw.auth.departures import Departures
+from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.keyring import Keyring, Seal, Sealed, SigningKey, file_key, new_server_key, secret_key
 from joelclaw.auth.methods import Toolbox, open_methods
+from joelclaw.auth.oauth.steps import Travelling
 from joelclaw.auth.own_tokens import OwnFirst, OwnTokens
-from joelclaw.auth.sign_in import SIGN_IN, SIGN_OUT, SignInService
+from joelclaw.auth.sign_in import SIGN_IN, SIGN_OUT, Method, SignInService
 from joelclaw.config import Config
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import CommandFailed
 from joelclaw.functions.sign_in import SignIn
+from joelclaw.http.sign_in import SignInRoutes
 from joelclaw.http.site import Handler
 from joelclaw.http.well_known import DISCOVERY, JWKS, WellKnown
 from joelclaw.sync.socket import Sockets
@@ -87,14 +90,28 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
         tokens=tokens,
         clock=engine.clock,
         site_origin=sign_in.issuer,
+        destination=Destinations(config.server.allowed_origins, config.auth.redirects, development=development),
         development=development,
     )
-    service = SignInService(system, tokens, open_methods(toolbox), departures.note)
+    methods = open_methods(toolbox)
+    _tell_callbacks(methods)
+    service = SignInService(system, tokens, methods, departures.note)
     engine.answer(SIGN_IN, service.sign_in)
     engine.answer(SIGN_OUT, service.sign_out)
     well_known = WellKnown(tokens)
-    routes: dict[str, Handler] = {DISCOVERY: well_known.discovery, JWKS: well_known.jwks}
+    routes: dict[str, Handler] = {
+        DISCOVERY: well_known.discovery,
+        JWKS: well_known.jwks,
+        **SignInRoutes(methods).routes,
+    }
     return SignInParts(tokens, departures, routes, audience)
+
+
+def _tell_callbacks(methods: Mapping[str, Method]) -> None:
+    """Say what has to be pasted elsewhere, and nothing more."""
+    for id, method in methods.items():
+        if isinstance(method, Travelling):
+            log.info(f"people sign in with {id}; the address to register there is {method.callback_url}")
 
 
 async def open_keyring(engine: Engine, config: Config, environ: Mapping[str, str]) -> Keyring:

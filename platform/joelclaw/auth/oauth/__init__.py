@@ -5,6 +5,7 @@ Sign-in at somebody else's: GitHub, any OpenID provider, any OAuth 2.0 server.
     providers.py   what is particular about each kind: where to ask, what to believe, who it is
     id_tokens.py   OpenID's signed word, verified
     client.py      the protocol's requests, on Authlib
+    steps.py       where a browser goes
     method.py      a sign-in method: from the button to the session
 
 A sign-in is a flow (`system/auth/flows.py`) of three steps, each in another place:

@@ -55,19 +55,17 @@ def verified_claims(
         raise TokenWrong(f"the id_token is wrong: {error.error} {getattr(error, 'claim', '') or ''}".strip()) from None
     except (ValueError, TypeError, KeyError, AttributeError, UnicodeError) as error:
         raise TokenWrong(f"the id_token cannot be read: {type(error).__name__}") from None
-    _check(decoded, issuer, client_id, nonce)
+    _check(decoded, issuer, client_id)
     return decoded
 
 
-def _check(claims: Mapping[str, Any], issuer: str, client_id: str, nonce: str) -> None:
+def _check(claims: Mapping[str, Any], issuer: str, client_id: str) -> None:
     """What the library leaves to its callers, or to options."""
     if claims.get("iss") != issuer:
         raise TokenWrong("the id_token is another issuer's")
     audience = claims.get("aud")
     if client_id not in (audience if isinstance(audience, list) else [audience]):
         raise TokenWrong("the id_token is meant for somebody else")
-    if claims.get("nonce") != nonce:
-        raise TokenWrong("the id_token belongs to another sign-in")
 
 
 def _decoded(token: str, header: Mapping[str, Any], keys: Iterable[Any]) -> dict[str, Any]:

@@ -12,19 +12,21 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote, unquote_plus
 
 import msgspec
 import structlog
-from msgspec import Struct
 
+from joelclaw.auth.addresses import network_of
+from joelclaw.auth.methods import Toolbox
 from joelclaw.auth.oauth.client import Checks, authorization_url, error_code, exchange
-from joelclaw.auth.oauth.providers import Endpoints, Provider
+from joelclaw.auth.oauth.providers import Endpoints, Provider, make_provider
+from joelclaw.auth.oauth.settings import read_settings
+from joelclaw.auth.oauth.steps import SIGN_IN_PATH, DeadEnd, Onward, callback_url, with_parameter
 from joelclaw.auth.outbound import Outbound
 from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Attempt, Granted, Pending, Redirect, granted
 from joelclaw.engine.system_calls import SystemCalls
-from joelclaw.errors import ProviderFailed, SystemCallFailed
+from joelclaw.errors import ProviderFailed, SignInRefused, SystemCallFailed
 from joelclaw.functions.sign_in import provider_field
 from joelclaw.system.auth.accounts import Profile
 from joelclaw.values.names import camel
@@ -37,9 +39,6 @@ ABANDON: Final = "_system/auth/flows:abandon"
 FIND: Final = "_system/auth/flows:find"
 REDEEM: Final = "_system/auth/flows:redeem"
 
-SIGN_IN_PATH: Final = "/api/auth/signin/"
-CALLBACK_PATH: Final = "/api/auth/callback/"
-
 SECRET_BYTES: Final = 32
 
 ERROR_PARAMETER: Final = "convexAuthError"
@@ -49,22 +48,6 @@ log = structlog.get_logger("joelclaw.auth")
 
 Destination: TypeAlias = Callable[[Any, str | None], str]
 """Where a flow ends: by what its client asks for and the page it is on. Raises `SignInRefused`."""
-
-
-class Onward(Struct, frozen=True):
-    """The browser is sent there."""
-
-    url: str
-
-
-class DeadEnd(Struct, frozen=True):
-    """The browser goes nowhere by itself."""
-
-    reason: str
-    """A sentence for people, without a word of theirs in it."""
-
-    back: str = ""
-    """Where they came from, if that is known."""
 
 
 class OAuth:
@@ -112,14 +95,17 @@ class OAuth:
     async def _begin(self, attempt: Attempt) -> Redirect:
         destination = self._destination(attempt.params.get("redirectTo"), attempt.origin.page)
         flow, verifier = _secret(), _secret()
-        await self._system.tell(
+        retry_after_s = await self._system.tell(
             BEGIN,
             flowHash=_hash(flow),
             verifierHash=_hash(verifier),
             provider=self.id,
             destination=destination,
             session=attempt.session,
+            network=network_of(attempt.origin.address),
         )
+        if retry_after_s is not None:
+            raise SignInRefused("RATE_LIMITED", "Too many sign-ins have begun; try again in a while", retry_after_s)
         return Redirect(f"{self._address}?code={flow}", verifier)
 
     async def _redeem(self, code: str, attempt: Attempt) -> Granted | None:
@@ -237,22 +223,27 @@ class OAuth:
         return {camel(name): value for name, value in profile.items()}
 
 
+def open_method(id: str, toolbox: Toolbox) -> OAuth:
+    """
+    The provider as it is declared.
+
+    Raises:
+        ConfigRefused: It is declared wrong, or its client id or secret is nowhere.
+    """
+    settings = read_settings(toolbox.config, toolbox.environ, id)
+    outbound = Outbound(development=toolbox.development)
+    return OAuth(
+        make_provider(id, settings, outbound, toolbox.clock),
+        toolbox.system,
+        toolbox.tokens,
+        outbound,
+        site_origin=toolbox.site_origin,
+        destination=toolbox.destination,
+    )
+
+
 _UNKNOWN: Final = "This sign-in is not known here, or is over already."
 _LATE: Final = "This sign-in has taken too long."
-
-
-def callback_url(site_origin: str, provider: str) -> str:
-    """Where a provider sends browsers back to."""
-    return f"{site_origin}{CALLBACK_PATH}{provider}"
-
-
-def with_parameter(url: str, name: str, value: str) -> str:
-    """An address with a parameter in its query, in place of any of that name; also where there is no authority."""
-    whole, mark, fragment = url.partition("#")
-    path, _, query = whole.partition("?")
-    kept = [part for part in query.split("&") if part and unquote_plus(part.partition("=")[0]) != name]
-    added = "&".join([*kept, f"{quote(name)}={quote(value, safe='')}"])
-    return f"{path}?{added}{mark}{fragment}"
 
 
 def _check_issuer(endpoints: Endpoints, said: str | None, place: str) -> None:

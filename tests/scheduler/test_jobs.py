@@ -347,7 +347,7 @@ def test_a_job_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
         assert "timed out" in slow
         assert await app.query("f:texts") == ["x", "x", "x"]
 
-    play(scene, tmp_path, wall_s=1.0)
+    play(scene, tmp_path, wall_s=2.0)
 
 
 def test_a_canceled_action_schedules_nothing_any_more(tmp_path: Path) -> None:
@@ -483,7 +483,7 @@ def test_runs_of_jobs_are_logged_as_those_of_their_functions(tmp_path: Path) -> 
             ("action", "f:work", "Scheduler", [], None),
         ]
 
-    play(scene, tmp_path, wall_s=1.0)
+    play(scene, tmp_path, wall_s=2.0)
 
 
 def test_a_deploy_that_removes_a_function_fails_its_jobs(tmp_path: Path) -> None:

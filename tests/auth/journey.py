@@ -25,9 +25,10 @@ import msgspec
 import pytest
 
 from joelclaw.auth.keyring import Keyring
-from joelclaw.auth.oauth.method import CALLBACK_PATH, SIGN_IN_PATH, OAuth
+from joelclaw.auth.oauth.method import OAuth
 from joelclaw.auth.oauth.providers import Provider, make_provider
 from joelclaw.auth.oauth.settings import GithubSettings, Oauth2Settings, OidcSettings, Settings
+from joelclaw.auth.oauth.steps import CALLBACK_PATH, SIGN_IN_PATH
 from joelclaw.auth.outbound import Outbound
 from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Attempt, Granted, Pending, Redirect

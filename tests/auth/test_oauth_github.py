@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from joelclaw.auth.oauth.method import with_parameter
+from joelclaw.auth.oauth.steps import with_parameter
 from joelclaw.auth.sign_in import Granted, Pending
 from joelclaw.errors import SignInRefused
 from tests.auth.conftest import Start
@@ -570,6 +570,23 @@ def test_rows_of_a_flow_hold_nothing_to_sign_in_with(journey: Journey, github: F
     assert not any(secret in dump for secret in secrets for dump in dumps)
 
 
+def test_starts_have_a_budget(journey: Journey) -> None:
+    """O21: of a thousand flows that one network begins at once most are refused, with a time, and have no row."""
+    refused = []
+    for _ in range(1_000):
+        try:
+            journey.begin()
+        except SignInRefused as refusal:
+            refused.append(refusal)
+
+    assert len(journey.table("_auth_flows")) == 1_000 - len(refused) == 300
+    assert refused[0].reason_code == "RATE_LIMITED"
+    assert refused[0].retry_after_s == pytest.approx(0.75)
+
+    journey.pass_time(seconds=1)
+    journey.begin()
+
+
 def test_flows_that_nobody_finishes_go_by_themselves(journey: Journey) -> None:
     """O21: they are swept some time after they have ended, and nothing else was made of them."""
     for _ in range(20):
@@ -578,7 +595,6 @@ def test_flows_that_nobody_finishes_go_by_themselves(journey: Journey) -> None:
     journey.pass_time(minutes=31)
 
     for due in journey.app.query("_system/expiry:due"):
-        assert due["table"] == "_auth_flows"
         journey.app.mutate("_system/expiry:sweep", **due)
 
     assert journey.is_untouched

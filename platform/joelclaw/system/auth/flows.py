@@ -23,6 +23,7 @@ from msgspec import UNSET, UnsetType
 
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
+from joelclaw.functions.rate_limits import PlatformLimit
 from joelclaw.schema.indexes import index
 from joelclaw.schema.marks import Id
 from joelclaw.schema.structs import Object
@@ -40,6 +41,9 @@ OPENED_MAX: Final = 10
 """Browsers fetch pages before they are wanted, and people press buttons twice."""
 
 TRIES_MAX: Final = 10
+
+STARTS: Final = PlatformLimit("sign-in flows", rate=1_200, per="15m", burst=300)
+"""Of one network: generous, because a server that renders pages asks for many people."""
 
 
 class Flow(Table, expires_at="expires_at"):
@@ -97,9 +101,18 @@ class Redemption(Object):
 
 @mutation
 def begin(
-    ctx: MutationCtx, flow_hash: str, verifier_hash: str, provider: str, destination: str, session: str | None
-) -> None:
-    """Somebody wants to sign in."""
+    ctx: MutationCtx,
+    flow_hash: str,
+    verifier_hash: str,
+    provider: str,
+    destination: str,
+    session: str | None,
+    network: str,
+) -> float | None:
+    """Somebody wants to sign in. Seconds to wait, if too many of that network have; then there is no flow."""
+    allowance = STARTS.try_take(ctx, network)
+    if allowance.retry_at is not None:
+        return (allowance.retry_at - ctx.now()) / 1_000
     valid_until = ctx.now() + FLOW_MS
     ctx.db.insert(
         Flow(
@@ -112,6 +125,7 @@ def begin(
             expires_at=valid_until + KEPT_MS,
         )
     )
+    return None
 
 
 @mutation(name="open")

@@ -13,7 +13,9 @@ import pytest
 from convex.values import json_to_convex
 
 from joelclaw.auth.admin_keys import AdminKeys
-from joelclaw.auth.authenticator import Authenticator
+from joelclaw.auth.authenticator import Authenticator, UserVerifier
+from joelclaw.engine.asker import Asker
+from joelclaw.errors import ProviderFailed
 from joelclaw.functions.calls import Call, Failure, Outcome, Range
 from joelclaw.http.api import Api
 from joelclaw.http.app import App
@@ -34,7 +36,12 @@ class World(HttpClient):
     """An engine behind the app, and a client of it."""
 
     def __init__(
-        self, *, development: bool = True, allowed_origins: tuple[str, ...] = (), arguments_bytes: int = 2**24
+        self,
+        *,
+        development: bool = True,
+        allowed_origins: tuple[str, ...] = (),
+        arguments_bytes: int = 2**24,
+        users: UserVerifier | None = None,
     ) -> None:
         self.engine = engine = StandInEngine()
         engine.answer("q:list", value("[1]", log_lines=["[LOG] 'listing'"]))
@@ -44,7 +51,7 @@ class World(HttpClient):
         engine.declare("action", "a:run")
         self.reported: list[tuple[str, str, Failure]] = []
         wording = Wording(development=development, report=lambda *report: self.reported.append(report))
-        authenticator = Authenticator(AdminKeys(_no_key, ADMIN_KEY))
+        authenticator = Authenticator(AdminKeys(_no_key, ADMIN_KEY), users)
         self.sockets = Sockets(engine, authenticator, wording)
         api = Api(
             engine,
@@ -785,3 +792,22 @@ async def _serve(world: World, path: str, peer: Transport) -> None:
         "state": {},
     }
     await world.app(scope, peer.receive, peer.send)  # type: ignore[arg-type]
+
+
+class Unreachable:
+    """Knows nobody: the issuer of all tokens is down."""
+
+    async def verify(self, token: str) -> Asker:
+        raise ProviderFailed("https://a.test/jwks", "answered with status 500")
+
+
+def test_a_token_that_cannot_be_verified_now_is_not_refused() -> None:
+    """Its issuer is down: "later", not "signed out", and no word of where its keys are (O14)."""
+
+    async def scene(world: World) -> None:
+        reply = await world.post("/api/query", {"path": "q:list", "args": {}}, authorization="Bearer x")
+        assert (reply.status, reply.json["code"]) == (503, "AuthProviderDiscoveryFailed")
+        assert "a.test" not in reply.json["message"]
+        assert world.engine.runs == []
+
+    play(scene, lambda: World(users=Unreachable()))

@@ -729,6 +729,25 @@ def test_an_identity_change_reruns_only_what_looked_at_it(engine: StandInEngine)
     assert engine.runs == ["q:me"]
 
 
+def test_a_renewed_token_runs_nothing_again(engine: StandInEngine) -> None:
+    """T2 (AUTH-17): an equal identity is confirmed by a transition that changes its version alone."""
+    engine.answer("q:me", value("0", personal=True))
+    client = subscribed(engine, "q:list", "q:me")
+    client.authenticate(0)
+    client.session.verified(user(expires_at=engine.clock.now_ms() + 60_000))
+    client.settle()
+    engine.runs.clear()
+
+    client.authenticate(1)
+    client.session.verified(user(expires_at=engine.clock.now_ms() + 110_000))
+
+    [confirmed] = client.settle()
+    assert confirmed["type"] == "Transition"
+    assert confirmed["endVersion"]["identity"] == 2
+    assert confirmed["modifications"] == []
+    assert engine.runs == []
+
+
 @pytest.mark.parametrize("doing", ["mutation", "action", "rerun"])
 def test_an_identity_ends_with_its_token(engine: StandInEngine, doing: str) -> None:
     """After `exp` the next call or rerun is answered with AuthError, not attempted, and closes the socket."""

@@ -10,7 +10,7 @@ import structlog
 from joelclaw.auth.admin_keys import AdminKeys
 from joelclaw.auth.authenticator import Authenticator
 from joelclaw.engine.asker import Asker, asker_of
-from joelclaw.errors import TokenRefused
+from joelclaw.errors import ProviderFailed, TokenRefused
 from joelclaw.functions.calls import Identity, Outcome, Range
 from joelclaw.sync import socket as socket_module
 from joelclaw.sync.session import RESPONSE_CHARACTERS_SOFT_MAX
@@ -157,6 +157,21 @@ def test_a_refused_token_closes_the_socket() -> None:
         peer.say(type="Authenticate", baseVersion=0, tokenType="User", value="eyJ")
         assert (await peer.message())["type"] == "AuthError"
         assert await peer.event() == {"type": "websocket.close", "code": 1000, "reason": ""}
+        await world.ended()
+
+    play(scene)
+
+
+def test_a_token_that_cannot_be_verified_now_is_not_refused() -> None:
+    """Its issuer is down: the client is to come back with it, after a while, and hears of no error (O14)."""
+
+    async def scene(world: World) -> None:
+        peer = await world.connect()
+        world.users.answer.set_exception(ProviderFailed("https://a.test/jwks", "answered with status 500"))
+        peer.say(type="Authenticate", baseVersion=0, tokenType="User", value="eyJ")
+        closed = await peer.event()
+        assert (closed["type"], closed["code"]) == ("websocket.close", 1013)
+        assert closed["reason"].startswith("TooManyConcurrentRequests")
         await world.ended()
 
     play(scene)

@@ -7,13 +7,15 @@ deployment without providers refuses all of them, and says why.
 """
 
 import binascii
-from base64 import b64decode, urlsafe_b64decode
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from joelclaw.auth.admin_keys import AdminKeys, split_acting_as
+from joelclaw.auth.jwt import read_token
+from joelclaw.auth.tokens import no_provider
 from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of, identity_of
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 
@@ -25,6 +27,7 @@ class UserVerifier(Protocol):
         """
         Raises:
             TokenRefused: It is nobody's, or not any more.
+            ProviderFailed: Whoever made it cannot be asked now.
         """
         ...
 
@@ -33,23 +36,7 @@ class NoProviders:
     """A deployment that nobody can sign in to yet. The refusal names the token's own issuer and audience."""
 
     async def verify(self, token: str) -> Asker:
-        claims = _unverified_claims(token)
-        raise TokenRefused(
-            "NoAuthProvider",
-            f"No auth provider found matching the given token (issuer={claims.get('iss')!r}, "
-            f"audience={claims.get('aud')!r}); this deployment has no auth providers",
-        )
-
-
-def _unverified_claims(token: str) -> dict[str, Any]:
-    parts = token.split(".")
-    if len(parts) != 3:
-        raise TokenRefused("InvalidAuthHeader", "Could not parse token: expected three base64-encoded parts")
-    try:
-        payload = parts[1].encode("ascii")
-        return msgspec.json.decode(urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)), type=dict[str, Any])
-    except (ValueError, msgspec.DecodeError):
-        raise TokenRefused("InvalidAuthHeader", "Could not parse token: its claims are not base64 of JSON") from None
+        raise no_provider(read_token(token).claims, ())
 
 
 class Authenticator:
@@ -63,6 +50,7 @@ class Authenticator:
         """
         Raises:
             TokenRefused: The token is nobody's, or not any more.
+            ProviderFailed: Whoever made it cannot be asked now.
         """
         return await self._users.verify(token)
 
@@ -87,6 +75,7 @@ class Authenticator:
         Raises:
             TokenRefused: The token is nobody's, or the header is none of these.
             AdminKeyRefused: The key opens nothing here.
+            ProviderFailed: Whoever made the token cannot be asked now.
         """
         if authorization is None:
             return ANONYMOUS

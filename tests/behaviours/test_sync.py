@@ -18,7 +18,7 @@ import pytest
 from tests.behaviours.live import LiveServer
 
 SCENES = Path(__file__).with_name("scenes.mjs")
-SCENE_S = 60.0
+SCENE_S = 120.0
 
 
 @pytest.fixture(scope="module")

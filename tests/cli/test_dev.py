@@ -15,8 +15,9 @@ from typing import IO
 import pytest
 
 from tests.cli.conftest import Run
+from tests.saving import save
 
-HANG_S = 60.0
+HANG_S = 300.0
 """A process that says nothing for so long is killed, so that a wait for its words fails instead of lasting."""
 
 Start = Callable[..., "Process"]
@@ -104,17 +105,17 @@ def test_a_saved_file_is_live_and_a_broken_one_is_told(start: Start, project: Pa
         assert call.wait() == 0
         assert json.loads(watch.answers())["value"][0]["body"] == body
 
-    file.write_text(right.replace("limit: int = 50", "limit: int = 1"))
+    save(file, right.replace("limit: int = 50", "limit: int = 1"))
     assert dev.tells("live: ").startswith("2 functions, 1 table in ")
     assert [message["body"] for message in json.loads(watch.answers())["value"]] == ["two"]
 
-    file.write_text(right.replace("room=room)", "rom=room)", 1))
+    save(file, right.replace("room=room)", "rom=room)", 1))
     assert "has no field 'rom'; did you mean 'room'?" in dev.tells("app_functions/messages.py:12: ")
     dev.tells("What was live stays live")
 
-    file.write_text(right.replace("limit: int = 50", "limit: int = 1"))
+    save(file, right.replace("limit: int = 50", "limit: int = 1"))
     dev.tells("live: ")
-    file.write_text(right)
+    save(file, right)
     dev.tells("live: ")
     assert [message["body"] for message in json.loads(watch.answers())["value"]] == ["two", "one"]
 
@@ -131,19 +132,19 @@ def test_new_folders_and_the_declaration_are_followed(start: Start, project: Pat
 
     (garden / "app_functions" / "ops").mkdir()
     (garden / "app_functions" / "ops" / "__init__.py").touch()
-    (garden / "app_functions" / "ops" / "stats.py").write_text((garden / "app_functions/messages.py").read_text())
+    save(garden / "app_functions" / "ops" / "stats.py", (garden / "app_functions" / "messages.py").read_text())
     while not dev.tells("live: ").startswith("4 functions"):
         pass  # A folder and its files may be seen as several changes.
 
     declared = (garden / "joelclaw.toml").read_text()
-    (garden / "joelclaw.toml").write_text(declared + '[codegen]\ntypescript = ["types"]\n')
+    save(garden / "joelclaw.toml", declared + '[codegen]\ntypescript = ["types"]\n')
     while "wrote types/" not in dev.tells("live: "):
         pass
     assert "stats" in (garden / "types" / "api.d.ts").read_text()
 
-    (garden / "joelclaw.toml").write_text(declared + "[codegem]\n")
+    save(garden / "joelclaw.toml", declared + "[codegem]\n")
     assert "did you mean [codegen]?" in dev.tells("error: joelclaw.toml:5: ")
-    (garden / "joelclaw.toml").write_text(declared.replace("api_port = 0", "api_port = 1"))
+    save(garden / "joelclaw.toml", declared.replace("api_port = 0", "api_port = 1"))
     dev.tells("[server] of joelclaw.toml changed")
 
     assert dev.end(signal.SIGINT) == 0
@@ -157,7 +158,7 @@ def test_a_project_that_is_broken_at_the_start_waits_for_its_correction(start: S
     dev = start("dev")
     dev.tells("schema.py:")
     dev.tells("Nothing is served yet")
-    file.write_text(right)
+    save(file, right)
 
     assert dev.tells("  app: ").startswith("2 functions, 1 table")
     assert dev.end(signal.SIGTERM) == 0

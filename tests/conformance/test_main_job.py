@@ -19,6 +19,7 @@ from tests.conformance.browser import Page
 from tests.conformance.conftest import ROOT, Start, static_origin
 from tests.conformance.deployment import Server, declare
 from tests.conformance.remote import Remote
+from tests.saving import save
 
 ARTIFACTS = ROOT / "tests" / "artifacts"
 
@@ -143,7 +144,7 @@ def test_the_page_changes(project: Path, dev: Server, url: str, origin: str, bro
     assert ["loudness" in error.text for error in diagnostics(site)] == [True]
     told = dev.lines
     chat = project / "app_functions" / "chat.py"
-    chat.write_text(chat.read_text() + NEW_QUERY)
+    save(chat, chat.read_text() + NEW_QUERY)
     assert "site/convex/_generated/api.d.ts" in dev.tells("live: ", after=told)
     assert diagnostics(site) == []
     assert other.query("chat:loudness", threshold=3) == 1
@@ -165,7 +166,7 @@ def replace(file: Path, old: str, new: str) -> None:
     """Edit a file as one would by hand."""
     text = file.read_text()
     assert old in text
-    file.write_text(text.replace(old, new, 1))
+    save(file, text.replace(old, new, 1))
 
 
 def run(project: Path, url: str, function: str, args: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from joelclaw.engine.engine import Engine
 from joelclaw.errors import PlatformError
 from joelclaw.functions.calls import Outcome
 from joelclaw.functions.manifest import Manifest
+from tests import saving
 
 PATIENCE_S = 60.0
 
@@ -184,11 +185,7 @@ async def until(fact: Callable[[], object]) -> None:
 
 
 def save(root: Path, name: str, text: str) -> None:
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    saving.save(root / name, text)
 
 
 def lay_out(root: Path) -> None:

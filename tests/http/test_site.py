@@ -15,6 +15,7 @@ import pytest
 from joelclaw.functions.manifest import Place, RouteSpec
 from joelclaw.http.site import Routes
 from tests.http.site_server import PATIENCE_S, SiteServer, read_to_end, served
+from tests.saving import save
 
 HOST = b"Host: a.test\r\n"
 
@@ -469,7 +470,7 @@ def test_routes_change_with_a_save(tmp_path: Path) -> None:
         while b"data: 0" not in received:
             received += peer.recv(1000)
         web = tmp_path / "app" / "app_functions" / "web.py"
-        web.write_text(web.read_text().replace('"/cookies"', '"/biscuits"').replace("data: %d", "new: %d"))
+        save(web, web.read_text().replace('"/cookies"', '"/biscuits"').replace("data: %d", "new: %d"))
         assert server.live_again.wait(PATIENCE_S)
         assert server.get("/biscuits").status_code == 200
         assert server.get("/cookies").status_code == 404

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from joelclaw.auth.issuers import advice_of, issuers_of
 from joelclaw.config import load_config
 from joelclaw.files.receiving import receive
 from joelclaw.functions.crons import cron_declarations
@@ -338,6 +339,28 @@ def test_the_examples_of_the_rate_limits_page_run(tmp_path: Path) -> None:
         assert allowance == {"ok": False, "left": 0.0, "retryAt": app.hooks.time.now_ms() + 360_000}
     finally:
         app.close()
+
+
+def test_the_examples_of_the_other_issuers_page_run(tmp_path: Path) -> None:
+    """What docs/other-issuers.md shows: a document for whoever arrives, once, and declarations that are right."""
+    page = ROOT / "docs" / "other-issuers.md"
+    app = deploy(tmp_path, examples(page))
+    try:
+        ann = {"identity": person("ann", name="Ann"), "privileged": True}
+        first, again = (value_of(app.run_mutation("users:arrived", **ann)) for _ in range(2))
+        assert first == again
+        assert value_of(app.run_query("users:me", **ann)) == "Ann"
+    finally:
+        app.close()
+    declared = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    found = []
+    for number, text in enumerate(declared):
+        project = tmp_path / str(number)
+        project.mkdir()
+        (project / "joelclaw.toml").write_text(text)
+        found += issuers_of(load_config(project, {}), own="https://site.example.com", development=False)
+    assert len(found) == len(declared) + 1
+    assert list(advice_of(found)) == []
 
 
 def test_the_example_of_the_export_and_import_page_runs(tmp_path: Path) -> None:

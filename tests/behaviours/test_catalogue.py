@@ -24,6 +24,7 @@ LINES = {
     "SCH": 27,  # scheduler and crons
     "STO": 20,  # file storage
     "HTTP": 20,  # HTTP actions
+    "AUTH": 19,  # identity
     "FN": 17,  # functions and validation
     "SCM": 9,  # schema
     "ERR": 14,  # errors

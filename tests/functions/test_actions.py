@@ -147,7 +147,7 @@ def test_other_failures_come_back_as_call_failed(app: Deployment) -> None:
 
 
 def test_the_identity_goes_along(app: Deployment) -> None:
-    """Into nested calls, and `require_user` finds the app's own document."""
+    """AUTH-3: into nested calls; and `require_user` finds the app's own document."""
     app.mutate("f:add", name="ann")
     assert value_of(run(app, "f:who", identity=person("ann"))) == ["ann", "ann", "ann"]
     assert failure(run(app, "f:who", identity=person("bob"))).code == "user_not_found"

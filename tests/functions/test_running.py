@@ -355,7 +355,7 @@ def test_rules_can_ask_for_roles(app: Callable[[str], Deployment]) -> None:
 
 
 def test_require_user(app: Callable[[str], Deployment]) -> None:
-    """By token identifier, or by the account at a provider; the errors say which is missing."""
+    """By token identifier, or by the account at a provider; the errors say which is missing. Without a token: AUTH-2."""
     f = app(
         """
         @query
@@ -813,7 +813,7 @@ def test_app_errors_pass_through_nested_calls(app: Callable[[str], Deployment]) 
 
 
 def test_nested_calls_get_copies_and_the_identity(app: Callable[[str], Deployment]) -> None:
-    """What one does to its arguments is its own affair."""
+    """What one does to its arguments is its own affair; who asks stays the same (AUTH-3)."""
     f = app(NESTED)
     assert f.query("f:copies") == [1]
     assert value_of(f.run_query("f:identity", identity=person("ann"))) == "ann"

@@ -320,7 +320,7 @@ def test_a_failing_job_leaves_its_error_and_nothing_else(jobs: Jobs) -> None:
 
 
 def test_a_job_has_no_identity(jobs: Jobs) -> None:
-    """Whoever scheduled it (SCH-11)."""
+    """Whoever scheduled it (SCH-11, AUTH-4)."""
     value_of(jobs.app.run_mutation("f:whoLater", identity=person("ann")))
     jobs.run_due()
     assert jobs.texts == ["None"]

@@ -798,7 +798,7 @@ class Unreachable:
     """Knows nobody: the issuer of all tokens is down."""
 
     async def verify(self, token: str) -> Asker:
-        raise ProviderFailed("https://a.test/jwks", "answered with status 500")
+        raise ProviderFailed(f"https://a.test/jwks?{token}", "answered with status 500")
 
 
 def test_a_token_that_cannot_be_verified_now_is_not_refused() -> None:

@@ -24,6 +24,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 import msgspec
 import pytest
 
+from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.keyring import Keyring
 from joelclaw.auth.oauth.method import OAuth
 from joelclaw.auth.oauth.providers import Provider, make_provider
@@ -34,7 +35,7 @@ from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Attempt, Granted, Pending, Redirect
 from joelclaw.engine.asker import ANONYMOUS
 from joelclaw.engine.built_ins import Origin
-from joelclaw.errors import SignInRefused, SystemCallFailed
+from joelclaw.errors import SystemCallFailed
 from joelclaw.http.sign_in import SignInRoutes
 from tests.auth.fake_github import FakeGithub
 from tests.auth.fake_oidc import FakeOidc
@@ -107,17 +108,6 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def destination(asked: Any, page: str | None) -> str:
-    """The rule of where flows end, as far as these tests need one."""
-    if asked is None:
-        return APP
-    if isinstance(asked, str) and asked.startswith("/") and not asked.startswith("//"):
-        return f"{APP}{asked}"
-    if isinstance(asked, str) and (asked.startswith((f"{APP}/", "myapp://"))):
-        return asked
-    raise SignInRefused("INVALID_REDIRECT", f"Invalid `redirectTo` {asked}")
-
-
 class Journey:
     """One deployment with sign-in methods, and a browser."""
 
@@ -133,7 +123,14 @@ class Journey:
         }
         self.system: Any = _System(app)
         self.methods = {
-            id: OAuth(provider, self.system, self.tokens, self.outbound, site_origin=SITE, destination=destination)
+            id: OAuth(
+                provider,
+                self.system,
+                self.tokens,
+                self.outbound,
+                site_origin=SITE,
+                destination=Destinations([APP], ["myapp://auth"], development=False),
+            )
             for id, provider in self.providers.items()
         }
         self._routes = SignInRoutes(self.methods)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from joelclaw.auth.codes import CodeMaker, CodeSettings, EmailCode, Letters
+from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.hashing import Hasher, Strength
 from joelclaw.auth.keyring import Keyring, SigningKey
 from joelclaw.auth.links import LinkSettings, MagicLink
@@ -29,7 +30,7 @@ from joelclaw.engine.built_ins import Origin
 from joelclaw.errors import MailFailed, SystemCallFailed
 from joelclaw.functions.calls import Failure
 from joelclaw.values import wire
-from tests.auth.journey import APP, SITE, destination
+from tests.auth.journey import APP, SITE
 from tests.functions.deployment import CallError, Deployment
 
 CHEAP = Strength(time_cost=1, memory_kib=8)
@@ -53,9 +54,10 @@ class Refused(Exception):
         super().__init__(failure.message)
         self.text = failure.message.removeprefix("Uncaught ConvexError: ")
         self.public = failure.public
-        data = None if failure.data is None else wire.decode(failure.data)
-        self.code = data["code"] if isinstance(data, dict) and "code" in data else None
-        self.retry_after_s = data.get("retryAfterS") if isinstance(data, dict) else None
+        data: Any = None if failure.data is None else wire.decode(failure.data)
+        facts: dict[str, Any] = data if isinstance(data, dict) else {}
+        self.code: str | None = facts.get("code")
+        self.retry_after_s: float | None = facts.get("retryAfterS")
 
 
 class Mailbox:
@@ -117,7 +119,9 @@ class People:
             reset=codes if reset else None,
         )
         otp = EmailCode("email-otp", CodeMaker("email-otp", CodeSettings(), self.tokens), letters, system, self.tokens)
-        link = MagicLink("magic-link", LinkSettings(), letters, system, self.tokens, destination)
+        link = MagicLink(
+            "magic-link", LinkSettings(), letters, system, self.tokens, Destinations([APP], development=False)
+        )
         methods: dict[str, Method] = {method.id: method for method in (self.password, otp, link)}
         self.service = SignInService(system, self.tokens, methods, self._note)
 

@@ -423,7 +423,13 @@ def test_an_unverified_sign_up_changes_no_user(people: Open, verify: bool) -> No
 def test_extra_params_reach_no_user(people: Open) -> None:
     """P15: only the address is written, whatever a form sends along."""
     here = people()
-    extra = {"name": "Eve", "role": "owner", "emailVerificationTime": 1.0, "code": "1", "redirectTo": "/"}
+    extra: dict[str, Any] = {
+        "name": "Eve",
+        "role": "owner",
+        "emailVerificationTime": 1.0,
+        "code": "1",
+        "redirectTo": "/",
+    }
     sign_up(here, **extra)
     [user] = here.table("users")
     assert {name for name in user if not name.startswith("_")} == {"email"}

@@ -157,7 +157,7 @@ def test_a_hot_key_has_one_row_and_rows_of_full_buckets_are_swept(app: Deploymen
         app.mutate("notes:tryToAdd", who="ann")
         app.hooks.time.advance(timedelta(minutes=1))
     assert len(rows(app)) == 1
-    bucket = wire.decode(rows(app)[0])
+    bucket: Any = wire.decode(rows(app)[0])
     assert bucket["forgetAt"] == bucket["fullAt"] + LINGER_MS
     app.hooks.time.set_ms(bucket["forgetAt"])
     assert [due["table"] for due in app.query("_system/expiry:due")] == ["_rate_limits"]

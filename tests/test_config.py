@@ -355,7 +355,7 @@ def settings(struct: Any = Config, prefix: str = "") -> list[str]:
         if isinstance(field.type, type) and field.type is not Source:
             names += settings(field.type, f"{prefix}{field.name}.")
         elif field.type is not Source:
-            names.append(f"{prefix}{field.name}")
+            names.append(f"{prefix}{field.encode_name}")
             many = [kind for kind in get_args(field.type) if get_origin(field.type) is tuple and isinstance(kind, type)]
             names += [name for kind in many for name in settings(kind, f"{prefix}{field.name}.")]
     return names

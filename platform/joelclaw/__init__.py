@@ -19,6 +19,7 @@ from joelclaw.functions.rate_limits import Allowance, RateLimit
 from joelclaw.functions.retries import Retry
 from joelclaw.functions.rows import Rows, Scan
 from joelclaw.functions.rules import anyone, role, signed_in
+from joelclaw.functions.sign_in import LoginSession
 from joelclaw.functions.snippets import snippet
 from joelclaw.functions.storage import FileMetadata, StoredBlob
 from joelclaw.functions.vectors import Hit
@@ -46,6 +47,7 @@ __all__ = [
     "Identity",
     "Index",
     "Int64",
+    "LoginSession",
     "Meta",
     "Mutation",
     "MutationCtx",

@@ -7,10 +7,15 @@ transaction. All refusals that could tell a stranger what exists use the words f
 not.
 """
 
+from typing import Final
+
 from joelclaw.engine.asker import Asker
 from joelclaw.engine.roles import Roles, holds
 from joelclaw.functions.calls import Failure
 from joelclaw.functions.manifest import Allow, Anyone, FunctionKind, FunctionSpec, HasRole, Internal, OwnRule, SignedIn
+
+SECRET: Final = ("_system/env:", "_system/cli/queryEnvironmentVariables:", "_system/auth/")
+"""Where queries are that answer with what opens other doors."""
 
 _A = {"query": "Query", "mutation": "Mutation", "action": "Action"}
 
@@ -23,6 +28,7 @@ def refusal(
     roles: Roles,
     *,
     internal: bool = False,
+    own_issuer: str = "",
 ) -> Failure | None:
     """
     Why this call is refused, or None.
@@ -30,11 +36,17 @@ def refusal(
     `kind` None accepts every kind. With `internal` the caller is known to be the platform's
     own surface for administrators: everything exists, and a missing function is named as such.
     """
-    if spec is None or not (asker.admin or allows(spec.allow, asker, roles)):
+    if spec is None or not (asker.admin or allows(spec.allow, asker, roles, own_issuer)):
         what = "function" if internal else "public function"
         return Failure(
             message=f"Could not find {what} for '{path}'. Did you forget to run `joelclaw dev`?",
             code="function_not_found",
+            public=True,
+        )
+    if asker.read_only and (spec.kind != "query" or path.startswith(SECRET)):
+        return Failure(
+            message=f"The admin key is read-only: it may look, but not run {path}. Use one with the scope 'full'.",
+            code="read_only_key",
             public=True,
         )
     if kind is not None and spec.kind != kind:
@@ -46,13 +58,13 @@ def refusal(
     return None
 
 
-def allows(allow: Allow, asker: Asker, roles: Roles) -> bool:
+def allows(allow: Allow, asker: Asker, roles: Roles, own_issuer: str = "") -> bool:
     match allow:
         case Anyone() | OwnRule():
             return True
         case SignedIn():
             return asker.identity is not None
         case HasRole(role):
-            return holds(role, asker, roles)
+            return holds(role, asker, roles, own_issuer)
         case Internal():
             return False

@@ -392,7 +392,9 @@ class Engine:
 
     def refusal(self, path: str, kind: FunctionKind | None, asker: Asker, *, internal: bool = False) -> Failure | None:
         """Why this call is refused, as far as data can tell; None: go on."""
-        return refusal(self.find(path), path, kind, asker, self.roles, internal=internal)
+        sign_in = self.sign_in
+        issuer = "" if sign_in is None else sign_in.issuer
+        return refusal(self.find(path), path, kind, asker, self.roles, internal=internal, own_issuer=issuer)
 
     def _key(self, path: str, args: bytes, asker: Asker, journal: str | None = None) -> QueryKey:
         spec = self.find(path)

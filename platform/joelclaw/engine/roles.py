@@ -5,7 +5,8 @@ Roles: who has which, as the deployment declares it.
     owner = ["github:joelhooks", "https://issuer.example|user_1", "email:joel@example.com"]
 
 An entry is a token identifier, a subject, or `email:` and an address that the issuer says it
-has verified: anybody can put somebody else's unverified address into a profile.
+has verified: anybody can put somebody else's unverified address into a profile. `github:` and a
+login or an id is for those whom the deployment itself has signed in there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from joelclaw.functions.rules import is_among
 Roles = Mapping[str, Sequence[str]]
 
 
-def holds(role: str, asker: Asker, roles: Roles) -> bool:
+def holds(role: str, asker: Asker, roles: Roles, own_issuer: str = "") -> bool:
     """
     Whether the identity has a role. Nobody signed in has none, an administrator's key included.
 
@@ -29,7 +30,7 @@ def holds(role: str, asker: Asker, roles: Roles) -> bool:
         return False
     if asker.admin and _claims_role(identity, role):
         return True
-    return is_among(identity, roles.get(role, ()))
+    return is_among(identity, roles.get(role, ()), own_issuer)
 
 
 def _claims_role(identity: Identity, role: str) -> bool:

@@ -260,6 +260,9 @@ class LoadedApp:
         self.sign_in_hook: LoadedFunction | None = None
         """The app's mutation that makes the document of whoever signs in for the first time."""
 
+        self.user_table: OpenTable | None = None
+        """The app's table of users, if people sign in and it has one: who is deleted there is signed out."""
+
         self.by_number: dict[int, OpenTable] = {}
         self._numbers = numbers
         self._by_decorated = dict(functions)
@@ -283,6 +286,8 @@ class LoadedApp:
         self.secret = layout.secret
         self.by_number = {table.number: table for table in opened}
         self._by_class = {table.info.cls: table for table in opened}
+        users = "" if self.sign_in is None else self.sign_in.user_table
+        self.user_table = next((table for table in opened if table.name == users), None)
         # The shapes hold this very mapping: from now on ids of other tables are refused.
         self._numbers.clear()
         self._numbers.update({table.name: table.number for table in opened})

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from joelclaw.errors import Misuse, NotSignedIn, TokenRefused, UserNotFound
 from joelclaw.functions.calls import Identity
 from joelclaw.functions.rules import is_among
+from joelclaw.functions.sign_in import LoginSession
 from joelclaw.schema.keys import could_be
 from joelclaw.schema.kinds import Kind
 from joelclaw.schema.tables import Table
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Table)
 
+LIST_SESSIONS: Final = "_system/auth/sessions:list"
+END_SESSION: Final = "_system/auth/sessions:end"
+END_SESSIONS: Final = "_system/auth/sessions:endAll"
+
 TOKEN_IDENTIFIER: Final = "token_identifier"
 _PROVIDER_ID: Final = "_id"
 
@@ -37,11 +42,12 @@ _PROVIDER_ID: Final = "_id"
 class Auth:
     """Who asks, in queries and mutations."""
 
-    __slots__ = ("_db", "_run")
+    __slots__ = ("_call_system", "_db", "_run")
 
-    def __init__(self, run: "Run", db: "Reader") -> None:
+    def __init__(self, run: "Run", db: "Reader", call_system: Callable[..., Any]) -> None:
         self._run = run
         self._db = db
+        self._call_system = call_system
 
     @property
     def identity(self) -> Identity | None:
@@ -91,7 +97,67 @@ class Auth:
 
     def has_role(self, name: str, /) -> bool:
         """Does whoever asks have this role in `joelclaw.toml`?"""
-        return is_among(self.identity, self._run.hooks.roles.get(name, ()))
+        sign_in = self._run.app.sign_in
+        own_issuer = "" if sign_in is None else sign_in.issuer
+        return is_among(self.identity, self._run.hooks.roles.get(name, ()), own_issuer)
+
+    # -- login sessions
+
+    @property
+    def session(self) -> str | None:
+        """The id of the login session that whoever asks is here with, if the deployment itself has signed them in."""
+        own = self._own()
+        return None if own is None else own[1]
+
+    def sessions(self, of: str | None = None) -> list[LoginSession]:
+        """
+        Where a user is signed in, newest first: whoever asks, or the user with this id.
+
+        Raises:
+            NotSignedIn: Nobody says of whom, and this deployment has signed nobody in who asks.
+        """
+        found: list[LoginSession] = self._call_system(LIST_SESSIONS, user=self._user(of))
+        return found
+
+    def _user(self, of: str | None) -> str:
+        own = self._own()
+        if of is not None:
+            return of
+        if own is None:
+            raise NotSignedIn
+        return own[0]
+
+    def _own(self) -> tuple[str, str] | None:
+        """User and login session of whoever asks."""
+        identity, sign_in = self.identity, self._run.app.sign_in
+        if identity is None or sign_in is None or identity.issuer != sign_in.issuer:
+            return None
+        user, _, session = identity.subject.partition("|")
+        return user, session
+
+
+class WritableAuth(Auth):
+    """Who asks, in mutations."""
+
+    __slots__ = ()
+
+    def end_session(self, session: str, /, of: str | None = None) -> bool:
+        """
+        Sign a user out on one device: whoever asks, or the user with this id.
+
+        False, and nothing ends, if it is over already or somebody else's.
+        """
+        user = self._user(of)
+        if all(known.id != session for known in self.sessions(user)):
+            return False
+        ended: bool = self._call_system(END_SESSION, session=session)
+        return ended
+
+    def end_sessions(self, of: str | None = None) -> int:
+        """Sign whoever asks out on all other devices, or this user on all of theirs; how many there were."""
+        besides = self.session if of is None else None
+        ended: int = self._call_system(END_SESSIONS, user=self._user(of), besides=besides)
+        return ended
 
 
 class AsyncAuth:

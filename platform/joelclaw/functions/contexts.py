@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from joelclaw.functions import nested
-from joelclaw.functions.auth import AsyncAuth, Auth
+from joelclaw.functions.auth import AsyncAuth, Auth, WritableAuth
 from joelclaw.functions.db import Reader, Writer
 from joelclaw.functions.environment import Environment
 from joelclaw.functions.run import SEED_BYTES, Run
@@ -58,7 +58,7 @@ class QueryCtx:
     def auth(self) -> Auth:
         """Who asks."""
         if self._auth is None:
-            self._auth = Auth(self._run, self._db)
+            self._auth = Auth(self._run, self._db, self._call_system)
         return self._auth
 
     @property
@@ -127,6 +127,7 @@ class MutationCtx(QueryCtx):
     __slots__ = ()
 
     _db: Writer
+    _auth: WritableAuth | None
 
     def __init__(self, run: Run, path: str) -> None:
         self._run = run
@@ -137,6 +138,13 @@ class MutationCtx(QueryCtx):
     def db(self) -> Writer:
         """The database."""
         return self._db
+
+    @property
+    def auth(self) -> WritableAuth:
+        """Who asks."""
+        if self._auth is None:
+            self._auth = WritableAuth(self._run, self._db, self._call_system)
+        return self._auth
 
     @property
     def scheduler(self) -> Scheduler:

@@ -32,6 +32,8 @@ from joelclaw.values.ids import RANDOM_BYTES, encode_id, new_internal
 
 D = TypeVar("D", bound=Table)
 
+FORGET_USER: Final = "_system/auth/sessions:forgetUser"
+
 DAY_MS: Final = 86_400_000.0
 _READ_ONLY: Final = "System tables (prefixed with `_`) are read-only."
 _ACTIONS: Final = {"delete": "Delete on", "patch": "Update on", "replace": "Replace on", "save": "Update on"}
@@ -302,6 +304,17 @@ class Writer(Reader):
         keys = table.info.keys(stored, table.layout)
         run.txn.delete(table.layout, id, keys)
         run.changes.add(id, keys, ())
+        if table is run.app.user_table:
+            self._forget_user(id)
+
+    def _forget_user(self, id: str) -> None:
+        # Late: contexts are made of what is here.
+        from joelclaw.functions import nested
+        from joelclaw.functions.contexts import MutationCtx
+
+        run = self.run
+        with run.for_platform():
+            nested.call_system(run, MutationCtx(run, FORGET_USER), FORGET_USER, user=id)
 
     # -- how a document is replaced
 

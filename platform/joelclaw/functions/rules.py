@@ -49,21 +49,38 @@ def role(name: str, /) -> Rule:
     return RoleRule(name)
 
 
-def is_among(identity: Identity | None, members: Iterable[str]) -> bool:
+def is_among(identity: Identity | None, members: Iterable[str], own_issuer: str = "") -> bool:
     """Does somebody belong to the members of a role, as `joelclaw.toml` lists them?"""
-    return identity is not None and any(is_named(identity, member) for member in members)
+    return identity is not None and any(is_named(identity, member, own_issuer) for member in members)
 
 
-def is_named(identity: Identity, member: str) -> bool:
+def is_named(identity: Identity, member: str, own_issuer: str = "") -> bool:
     """
     Does this member of a role mean this identity?
 
     A member is a token identifier, a subject, or `email:` and an address that the issuer says
-    it has verified: anybody can put somebody else's unverified address into a profile.
+    it has verified: anybody can put somebody else's unverified address into a profile. For whom
+    the deployment itself has signed in, at GitHub for one, it is `github:` and a login or an id, too.
     """
     if member in (identity.token_identifier, identity.subject):
+        return True
+    if own_issuer and identity.issuer == own_issuer and _is_account(identity, member):
         return True
     email = identity.claims.get("email")
     # Both spellings: claims of OpenID providers are renamed, those of custom tokens are not.
     verified = identity.claims.get("emailVerified") is True or identity.claims.get("email_verified") is True
     return isinstance(email, str) and verified and member == f"email:{email}"
+
+
+def _is_account(identity: Identity, member: str) -> bool:
+    """
+    Is this where they have signed in, and who they are there? Only `own_issuer` can say so: of others it is a claim.
+
+    A token has the id at the provider only if the provider itself vouches for it. A login may be in any case.
+    """
+    provider, _, name = member.partition(":")
+    account = identity.claims.get(f"{provider}Id")
+    if identity.claims.get("provider") != provider or not isinstance(account, str):
+        return False
+    login = identity.claims.get("login")
+    return name == account or (isinstance(login, str) and name.casefold() == login.casefold())

@@ -11,6 +11,25 @@ from typing import Final
 import msgspec
 
 from joelclaw.schema.problems import Place
+from joelclaw.schema.structs import Object
+
+
+class LoginSession(Object):
+    """Somebody is signed in, on one device."""
+
+    id: str
+    user: str
+    """The id of the user's document."""
+
+    provider: str
+    """How they have signed in: "github", "password"."""
+
+    created_at: float
+    renewed_at: float
+    """When the device was here last, within the life of a token."""
+
+    expires_at: float
+    """When it is over, without another visit."""
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from msgspec import UNSET, UnsetType
 
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
+from joelclaw.functions.sign_in import LoginSession
 from joelclaw.schema.indexes import index
 from joelclaw.schema.marks import Id
 from joelclaw.schema.structs import Object
@@ -45,7 +46,7 @@ DESCENDANTS_MAX: Final = 1_000
 """Renewals within one window. Nobody has so many tabs."""
 
 
-class LoginSession(Table, expires_at="expires_at"):
+class OpenSession(Table, expires_at="expires_at"):
     """Somebody is signed in, on one device."""
 
     __table__ = "_auth_sessions"
@@ -71,7 +72,7 @@ class RefreshToken(Table, expires_at="expires_at"):
     token: str
     """Its id, random. What a client holds has a MAC beside it."""
 
-    session: Id[LoginSession]
+    session: Id[OpenSession]
     expires_at: float
     used_at: float | UnsetType = UNSET
     child: str | UnsetType = UNSET
@@ -115,17 +116,6 @@ class Renewal(Object):
     ended: list[str] = []  # noqa: RUF012 (each gets its own)
 
 
-class SessionInfo(Object):
-    """A login session, for people to look at."""
-
-    id: str
-    user: str
-    provider: str
-    created_at: float
-    renewed_at: float
-    expires_at: float
-
-
 # -- opening and ending
 
 
@@ -137,7 +127,7 @@ def open_session(ctx: MutationCtx, account: Account, *, replacing: str | None, r
     """
     sign_in, now = users.declared(ctx), ctx.now()
     ended = [] if replacing is None else end_session(ctx, replacing)
-    session = LoginSession(
+    session = OpenSession(
         user=account.user,
         account=account.id,
         ends_at=now + sign_in.session_total_ms,
@@ -152,7 +142,7 @@ def open_session(ctx: MutationCtx, account: Account, *, replacing: str | None, r
 
 def end_session(ctx: MutationCtx, session: str) -> list[str]:
     """End a login session, if there is one of this id; those that have ended by this."""
-    id = ctx.db.parse_id(LoginSession, session)
+    id = ctx.db.parse_id(OpenSession, session)
     found = None if id is None else ctx.db.get(id)
     if found is None:
         return []
@@ -167,7 +157,7 @@ def end_session(ctx: MutationCtx, session: str) -> list[str]:
 
 def end_sessions_of(ctx: MutationCtx, user: str, *, besides: str | None = None) -> list[str]:
     """End all login sessions of a user, but one perhaps; those that have ended by this."""
-    sessions = ctx.db.query(LoginSession.by_user, user=user).collect()
+    sessions = ctx.db.query(OpenSession.by_user, user=user).collect()
     return [id for session in sessions if session.id != besides for id in end_session(ctx, session.id)]
 
 
@@ -177,9 +167,9 @@ def user_of(ctx: QueryCtx, session: str | None) -> str | None:
     return None if found is None else found.user
 
 
-def find_session(ctx: QueryCtx, session: str | None) -> LoginSession | None:
+def find_session(ctx: QueryCtx, session: str | None) -> OpenSession | None:
     """The login session with this id, if it goes on."""
-    id = None if session is None else ctx.db.parse_id(LoginSession, session)
+    id = None if session is None else ctx.db.parse_id(OpenSession, session)
     found = None if id is None else ctx.db.get(id)
     return None if found is None or ctx.after(found.expires_at) else found
 
@@ -233,9 +223,9 @@ def ended(ctx: QueryCtx) -> list[str]:
 
 
 @query(name="list")
-def list_sessions(ctx: QueryCtx, user: str | None = None) -> list[SessionInfo]:
+def list_sessions(ctx: QueryCtx, user: str | None = None) -> list[LoginSession]:
     """Login sessions that go on, of one user or of all, newest first."""
-    rows = ctx.db.query(LoginSession) if user is None else ctx.db.query(LoginSession.by_user, user=user)
+    rows = ctx.db.query(OpenSession) if user is None else ctx.db.query(OpenSession.by_user, user=user)
     going_on = [row for row in rows.order("desc").take(LISTED_MAX) if not ctx.after(row.expires_at)]
     return [_info(row, ctx.db.get(row.account)) for row in going_on]
 
@@ -247,13 +237,21 @@ def end(ctx: MutationCtx, session: str) -> bool:
 
 
 @mutation
+def forget_user(ctx: MutationCtx, user: str) -> None:
+    """A user's document was deleted: they are signed out, and their accounts are forgotten with them."""
+    end_sessions_of(ctx, user)
+    for account in ctx.db.query(Account.by_user, user=user):
+        ctx.db.delete(account)
+
+
+@mutation
 def end_all(ctx: MutationCtx, user: str, besides: str | None = None) -> int:
     """End all login sessions of a user, but one perhaps; how many."""
     return len(end_sessions_of(ctx, user, besides=besides))
 
 
-def _info(session: LoginSession, account: Account | None) -> SessionInfo:
-    return SessionInfo(
+def _info(session: OpenSession, account: Account | None) -> LoginSession:
+    return LoginSession(
         id=session.id,
         user=session.user,
         provider="" if account is None else account.provider,
@@ -263,7 +261,7 @@ def _info(session: LoginSession, account: Account | None) -> SessionInfo:
     )
 
 
-def _grant(session: LoginSession, account: Account, refresh: str, ended: list[str] | None = None) -> Grant:
+def _grant(session: OpenSession, account: Account, refresh: str, ended: list[str] | None = None) -> Grant:
     return Grant(
         session=session.id,
         user=session.user,
@@ -274,7 +272,7 @@ def _grant(session: LoginSession, account: Account, refresh: str, ended: list[st
     )
 
 
-def _renew(ctx: MutationCtx, session: LoginSession, used: RefreshToken, child: str) -> None:
+def _renew(ctx: MutationCtx, session: OpenSession, used: RefreshToken, child: str) -> None:
     sign_in, now = users.declared(ctx), ctx.now()
     session.expires_at = min(session.ends_at, now + sign_in.session_idle_ms)
     session.tokens_until = max(session.tokens_until, now + sign_in.jwt_ttl_ms)

@@ -6,6 +6,8 @@ import email
 import email.policy
 import ipaddress
 import ssl
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,31 @@ def test_mails_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert all(isinstance(call.exception(), MailFailed) for call in waiting[1:])
 
     asyncio.run(asyncio.wait_for(talk(), 60))
+
+
+ENDING = """
+import asyncio, socket
+from joelclaw.auth import mail
+
+async def main() -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    mailer = mail.SmtpMailer(f"smtp://127.0.0.1:{silent.getsockname()[1]}", "no-reply@example.com")
+    hello = mail.Mail(to="ann@example.com", subject="x", text="x")
+    calls = [asyncio.create_task(mailer.send(hello)) for _ in range(20)]
+    await asyncio.get_running_loop().run_in_executor(None, silent.accept)
+    for call in calls:
+        call.cancel()
+
+mail.TIMEOUT_S = 3_600.0
+asyncio.run(main())
+print("ended")
+"""
+
+
+def test_a_mail_server_that_hangs_keeps_no_process_from_ending() -> None:
+    """Mails that are under way then are lost, and nothing else."""
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
 
 
 @pytest.mark.parametrize(

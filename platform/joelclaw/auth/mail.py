@@ -15,12 +15,13 @@ In development there may be no server. Then mails appear in the log, codes and a
 import asyncio
 import smtplib
 import ssl
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, localtime, make_msgid, parseaddr
+from threading import Thread
 from typing import Final, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -35,7 +36,7 @@ TIMEOUT_S: Final = 10.0
 
 THREADS: Final = 4
 WAITING_MAX: Final = 200
-"""Mails that wait for a thread. A server that hangs must not fill our memory."""
+"""Mails under way. A server that hangs must not fill our memory."""
 
 PORTS: Final = {"smtp": 587, "smtp+starttls": 587, "smtps": 465}
 
@@ -80,29 +81,30 @@ class SmtpMailer:
         self._url = urlsplit(url)
         self._sender = sender
         self._tls = tls
-        self._threads: ThreadPoolExecutor | None = None
-        self._waiting = 0
+        self._turns = asyncio.Semaphore(THREADS)
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def send(self, mail: Mail) -> None:
         """
         Raises:
             MailFailed: The server cannot be reached, does not take it, or too many mails wait already.
         """
-        if self._waiting >= WAITING_MAX:
+        if len(self._under_way) >= WAITING_MAX:
             raise MailFailed(f"{WAITING_MAX} mails wait for the mail server already")
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, "mail")
-        message = composed(mail, self._sender)
-        self._waiting += 1
-        sending = asyncio.get_running_loop().run_in_executor(self._threads, self._send, message)
+        sending = asyncio.get_running_loop().create_task(self._send_in_turn(composed(mail, self._sender)))
+        self._under_way.add(sending)
+        sending.add_done_callback(self._over)
         # Not cancelled with its caller: the thread goes on anyway, and counts until it is over.
-        sending.add_done_callback(self._sent)
         await asyncio.shield(sending)
 
-    def _sent(self, sending: "asyncio.Future[None]") -> None:
-        self._waiting -= 1
+    def _over(self, sending: "asyncio.Task[None]") -> None:
+        self._under_way.discard(sending)
         if not sending.cancelled():
             sending.exception()  # Its caller may be gone, and asyncio complains about what nobody has looked at.
+
+    async def _send_in_turn(self, message: EmailMessage) -> None:
+        async with self._turns:
+            await _in_thread(self._send, message)
 
     def _send(self, message: EmailMessage) -> None:
         try:
@@ -141,6 +143,34 @@ class SmtpMailer:
                 server.close()
             raise
         return server
+
+
+async def _in_thread(function: Callable[[EmailMessage], None], message: EmailMessage) -> None:
+    """
+    Run it in a thread of its own, which no process waits for at its end.
+
+    An executor's threads are waited for, with all that queues before them: a mail server that hangs would keep a
+    server from stopping.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        try:
+            function(message)
+        except BaseException as error:
+            outcome: BaseException | None = error
+        else:
+            outcome = None
+        with suppress(RuntimeError):  # The loop is closed: the process ends.
+            loop.call_soon_threadsafe(settle, outcome)
+
+    Thread(target=run, name="mail", daemon=True).start()
+    await done
 
 
 def composed(mail: Mail, sender: str) -> EmailMessage:

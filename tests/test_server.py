@@ -57,8 +57,8 @@ class World:
                 await asyncio.sleep(0.001)
 
 
-async def _no_key(_: str) -> bool:
-    return False
+async def _no_key(_: str) -> None:
+    return None
 
 
 async def say(peer: ClientConnection, **message: Any) -> None:

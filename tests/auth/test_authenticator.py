@@ -6,9 +6,9 @@ from base64 import b64encode, urlsafe_b64encode
 import msgspec
 import pytest
 
-from joelclaw.auth.admin_keys import AdminKeys, generate_admin_key, hash_of, split_acting_as
+from joelclaw.auth.admin_keys import AdminKeys, Grant, generate_admin_key, hash_of, split_acting_as
 from joelclaw.auth.authenticator import Authenticator
-from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of
+from joelclaw.engine.asker import ANONYMOUS, Asker, asker_of
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 from joelclaw.functions.calls import Identity
 
@@ -25,8 +25,8 @@ class Users:
         raise TokenRefused("InvalidAuthHeader", "Could not verify token")
 
 
-async def known(hashed: str) -> bool:
-    return hashed == hash_of(KEPT)
+async def known(hashed: str) -> Grant | None:
+    return Grant(hashed) if hashed == hash_of(KEPT) else None
 
 
 def ask(authorization: str | None, *, users: Users | None = None) -> Asker:
@@ -53,7 +53,9 @@ def test_a_bearer_is_whom_the_verifier_says() -> None:
 @pytest.mark.parametrize("key", [DECLARED, KEPT, f"prod:{KEPT}", f"dev:{DECLARED}"])
 def test_an_admin_key_opens(key: str) -> None:
     """The declared one and those in the table, with or without a type in front."""
-    assert ask(f"Convex {key}") is ADMIN
+    asker = ask(f"Convex {key}")
+    assert (asker.admin, asker.read_only, asker.identity) == (True, False, None)
+    assert asker.tether == hash_of(key)
 
 
 @pytest.mark.parametrize("key", [DECLARED[:-1], DECLARED + "0", "joelclaw|", "|", "x", KEPT.upper(), hash_of(KEPT)])

@@ -355,7 +355,7 @@ def test_rules_can_ask_for_roles(app: Callable[[str], Deployment]) -> None:
 
 
 def test_require_user(app: Callable[[str], Deployment]) -> None:
-    """By token identifier, or by the account at a provider; the errors say which is missing. Without a token: AUTH-2."""
+    """By token identifier, or by the account at a provider; the errors say which is missing (AUTH-2: nobody)."""
     f = app(
         """
         @query

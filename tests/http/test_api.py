@@ -77,8 +77,8 @@ def note(seen: list[Any], fact: Callable[[Call], Any]) -> Callable[[Call], Outco
     return answer
 
 
-async def _no_key(_: str) -> bool:
-    return False
+async def _no_key(_: str) -> None:
+    return None
 
 
 def play(scene: Callable[[World], Awaitable[None]], world: Callable[[], World] = World) -> None:

@@ -198,8 +198,8 @@ class Sick:
         self.stopping = False
         self.deploy_problem = ""
 
-        async def known(_: str) -> bool:
-            return False
+        async def known(_: str) -> None:
+            return None
 
         self.routes = HealthRoutes(
             self.engine,

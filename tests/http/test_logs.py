@@ -67,8 +67,8 @@ class Client:
         self.log.ran("mutation", function, request_id, "HttpApi", said("[WARN] 'hi'"))
 
 
-async def _no_key(_: str) -> bool:
-    return False
+async def _no_key(_: str) -> None:
+    return None
 
 
 def play(scene: Callable[[Client], Coroutine[Any, Any, None]], folder: Path) -> None:

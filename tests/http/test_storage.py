@@ -26,6 +26,7 @@ from joelclaw.http.api import Api
 from joelclaw.http.app import App as HttpApp
 from joelclaw.http.requests import Cors
 from joelclaw.http.storage import StorageRoutes
+from joelclaw.scheduler import sweeping
 from joelclaw.scheduler.sweeping import SPARED_MS, FileSweeper
 from joelclaw.server.ports import listen
 from joelclaw.server.uvicorn_server import ApiServer, uvicorn_config
@@ -147,7 +148,10 @@ class World:
         self.clock = MovableClock(app.engine.clock.now_ms())
         self.system = SystemCalls(app.engine)
         self.files = DiskFiles(app.files)
-        self.sweeper = FileSweeper(self.system, self.files, self.clock, app.engine.secret)
+        self.sweeper = FileSweeper(
+            self.system, self.files, self.clock, app.engine.secret, lambda: self.a_backup_is_made
+        )
+        self.a_backup_is_made = False
         self.bytes_max: int | None = None
         authenticator = Authenticator(AdminKeys(_no_key))
         wording = Wording(development=True, report=lambda *_: None)
@@ -201,8 +205,8 @@ class World:
         await within_patience(what, wait())
 
 
-async def _no_key(_: str) -> bool:
-    return False
+async def _no_key(_: str) -> None:
+    return None
 
 
 def play(scene: Callable[[World], Awaitable[None]], folder: Path, *, sweeping: bool = True) -> None:
@@ -596,6 +600,32 @@ def test_deleting(tmp_path: Path) -> None:
         assert again.failure.message == f"Uncaught StoredFileNotFound: storage id {id} not found"
 
     play(scene, tmp_path)
+
+
+def test_a_backup_that_is_made_keeps_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleted files, and bytes that have no record, stay while a backup may need them, and go when it is made."""
+    monkeypatch.setattr(sweeping, "RETRY_S", 0.0)
+
+    async def scene(world: World) -> None:
+        id = await world.store(b"hello")
+        [kept] = world.kept()
+        world.a_backup_is_made = True
+        await world.app.mutate("files:delete", file=id)
+        stray = DiskFiles(world.app.files).begin()
+        await stray.write(b"stray")
+        await stray.finish()
+        await stray.commit()
+        world.clock.set_ms(time.time() * 1000 + SPARED_MS + 1_000)
+        assert await world.sweeper.sweep() == 0
+        assert world.kept() == sorted([kept, stray.key])
+        assert await world.system.ask("_system/files:removals") != []
+
+        world.a_backup_is_made = False
+        sweeper = asyncio.create_task(world.sweeper.run())
+        await world.until("their removal", lambda: not world.kept())
+        sweeper.cancel()
+
+    play(scene, tmp_path, sweeping=False)
 
 
 def test_a_failed_delete_deletes_nothing(tmp_path: Path) -> None:

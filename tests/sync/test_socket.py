@@ -66,8 +66,8 @@ class World:
         assert len(self.sockets) == 0
 
 
-async def _no_key(_: str) -> bool:
-    return False
+async def _no_key(_: str) -> None:
+    return None
 
 
 def play(scene: Callable[[World], Awaitable[None]]) -> None:

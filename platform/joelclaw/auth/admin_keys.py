@@ -7,17 +7,32 @@ may carry a type in front (`prod:name|secret`), which clients read and we do not
 
 Keys that the platform made live in a system table, by hash; one more may be declared in the
 deployment's configuration. `known` is handed in, because looking into the table is a query.
+
+A key may do everything, or only look: run queries, read logs, export nothing, and see no secrets.
 """
 
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from typing import NamedTuple
+
+from joelclaw.functions.calls import INFINITY
 
 SECRET_BYTES = 32
 
-KnownHash = Callable[[str], Awaitable[bool]]
-"""Whether the platform's table has a key with this hash."""
+
+class Grant(NamedTuple):
+    """What a key opens."""
+
+    hash: str
+    read_only: bool = False
+    expires_at: float = INFINITY
+    """In milliseconds since the epoch."""
+
+
+KnownHash = Callable[[str], Awaitable[Grant | None]]
+"""What the key with this hash opens, if the platform's table has it and it is not over."""
 
 
 def generate_admin_key(name: str) -> str:
@@ -50,9 +65,9 @@ class AdminKeys:
         self._known = known
         self._declared = None if declared is None else hash_of(declared)
 
-    async def opens(self, key: str) -> bool:
-        """Whether this is one of them. Comparing takes as long whatever differs."""
+    async def opens(self, key: str) -> Grant | None:
+        """What this key opens, if it is one of them. Comparing takes as long whatever differs."""
         hashed = hash_of(key)
         if self._declared is not None and hmac.compare_digest(hashed, self._declared):
-            return True
+            return Grant(hashed)
         return await self._known(hashed)

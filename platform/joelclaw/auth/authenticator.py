@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from joelclaw.auth.admin_keys import AdminKeys, split_acting_as
 from joelclaw.auth.jwt import read_token
 from joelclaw.auth.tokens import no_provider
-from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of, identity_of
+from joelclaw.engine.asker import ANONYMOUS, Asker, asker_of, identity_of
 from joelclaw.errors import AdminKeyRefused, TokenRefused
 
 
@@ -59,14 +60,18 @@ class Authenticator:
         Raises:
             AdminKeyRefused: The key opens nothing here, or it is unclear whom to act as.
         """
-        if not await self._admin_keys.opens(key):
+        grant = await self._admin_keys.opens(key)
+        if grant is None:
             raise AdminKeyRefused("The provided admin key was invalid for this instance")
-        if acting_as is None:
-            return ADMIN
         try:
-            return asker_of(identity_of(acting_as), admin=True)
+            identity = None if acting_as is None else identity_of(acting_as)
         except ValueError as error:
             raise AdminKeyRefused(f"Cannot act as a user: {error}") from None
+        return replace(
+            asker_of(identity, admin=True, expires_at=grant.expires_at),
+            admin_key=grant.hash,
+            read_only=grant.read_only,
+        )
 
     async def header(self, authorization: str | None) -> Asker:
         """

@@ -31,6 +31,12 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     admin: bool = False
     """May call what nobody else may, and no rule of the app is consulted."""
 
+    read_only: bool = False
+    """An administrator who may look and change nothing."""
+
+    admin_key: str = ""
+    """Which key an administrator has shown, by its hash; empty for all others, and for the platform itself."""
+
     expires_at: float = INFINITY
     """The instant from which it does not hold any more, in milliseconds. Not part of the content."""
 
@@ -39,6 +45,11 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str = ""
     """Canonical text of the identity's content; empty for nobody."""
+
+    @property
+    def tether(self) -> str:
+        """What it hangs on, a login session or an admin key: when that ends, whoever has come in with it is told."""
+        return self.session or self.admin_key
 
 
 def asker_of(

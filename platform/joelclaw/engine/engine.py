@@ -402,7 +402,12 @@ class Engine:
         return QueryKey(path, args, journal, asker.admin and ruled)
 
     def _resolve(self, path: str, args: bytes, journal: str | None, subscriber: Subscriber) -> Resolved:
-        asker = Asker(identity=subscriber.identity, admin=subscriber.privileged, key=subscriber.identity_key)
+        asker = Asker(
+            identity=subscriber.identity,
+            admin=subscriber.privileged,
+            read_only=subscriber.read_only,
+            key=subscriber.identity_key,
+        )
         failure = self.refusal(path, "query", asker)
         if failure is None:
             return Resolved(self._key(path, args, asker, journal))

@@ -265,12 +265,19 @@ class Reactor:
         self.mark(subscriber)
 
     def identify(
-        self, subscriber: Subscriber, identity: Identity | None, identity_key: str, *, privileged: bool = False
+        self,
+        subscriber: Subscriber,
+        identity: Identity | None,
+        identity_key: str,
+        *,
+        privileged: bool = False,
+        read_only: bool = False,
     ) -> None:
         """Another identity from here on: every query answers to it, those that never looked need no run."""
         for subscription in subscriber.queries.values():
             self._leave(subscription)
-        subscriber.identity, subscriber.identity_key, subscriber.privileged = identity, identity_key, privileged
+        subscriber.identity, subscriber.identity_key = identity, identity_key
+        subscriber.privileged, subscriber.read_only = privileged, read_only
         for subscription in subscriber.queries.values():
             self._enter(subscription)
         subscriber.identity_no += 1

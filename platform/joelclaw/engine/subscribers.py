@@ -76,6 +76,7 @@ class Subscriber:
         "privileged",
         "queries",
         "query_set",
+        "read_only",
         "removed",
         "round",
         "sent",
@@ -91,6 +92,9 @@ class Subscriber:
         self.identity: Identity | None = None
         self.identity_key = ""
         self.privileged = False
+        self.read_only = False
+        """An administrator who may look and change nothing."""
+
         self.queries: dict[int, Subscription] = {}
         self.removed: set[int] = set()
         self.told: dict[int, bytes] = {}

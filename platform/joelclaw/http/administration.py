@@ -13,6 +13,8 @@ from joelclaw.http.requests import Answer, Request, require_admin
 _FULL_RIGHTS: Final = b'{"success":true,"allowedOps":[],"isReadOnly":false}'
 """An empty list of operations is all of them."""
 
+_READ_RIGHTS: Final = b'{"success":true,"allowedOps":[],"isReadOnly":true}'
+
 
 class AdministrationRoutes:
     """The routes."""
@@ -23,12 +25,12 @@ class AdministrationRoutes:
 
     async def check_key(self, request: Request) -> Answer:
         """`GET /api/check_admin_key`: what the key that is sent may do."""
-        await require_admin(self._authenticator, request)
-        return Answer(_FULL_RIGHTS)
+        asker = await require_admin(self._authenticator, request, read_only=True)
+        return Answer(_READ_RIGHTS if asker.read_only else _FULL_RIGHTS)
 
     async def canonical_urls(self, request: Request) -> Answer:
         """`GET /api/v1/get_canonical_urls`: where clients and HTTP actions are."""
-        await require_admin(self._authenticator, request)
+        await require_admin(self._authenticator, request, read_only=True)
         return Answer(self._origins)
 
     async def run_inline(self, request: Request) -> Answer:

@@ -131,7 +131,7 @@ class DeployRoutes:
             asker = await self._authenticator.header((request.authorization or b"").decode("latin-1") or None)
         except AdminKeyRefused:
             raise RequestRefused(403, "BadDeployKey", "This key does not deploy here; it may be revoked") from None
-        if not asker.admin:
+        if not asker.admin or asker.read_only:
             raise RequestRefused(403, "BadDeployKey", f"{request.path} is opened by a deploy key or an admin key")
         return ""
 

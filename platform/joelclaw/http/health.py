@@ -129,7 +129,7 @@ class HealthRoutes:
 
     async def metrics(self, request: Request) -> Answer:
         """`/metrics`, for administrators."""
-        await require_admin(self._authenticator, request)
+        await require_admin(self._authenticator, request, read_only=True)
         return await self._scraped()
 
     # -- health
@@ -153,7 +153,7 @@ class HealthRoutes:
         if request.authorization is None:
             return False
         try:
-            await require_admin(self._authenticator, request)
+            await require_admin(self._authenticator, request, read_only=True)
         except PlatformError:
             return False  # It is a question of health: whoever asks wrongly is answered as anybody.
         return True

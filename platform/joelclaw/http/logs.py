@@ -40,7 +40,7 @@ class LogRoutes:
         return await self._stream(request, stream.executions)
 
     async def _stream(self, request: Request, write: Callable[[Sequence[Entry], int], stream.Batch]) -> Answer:
-        await require_admin(self._authenticator, request)
+        await require_admin(self._authenticator, request, read_only=True)
         parameters = _parameters(request)
         cursor = _cursor(parameters)
         request_id = _request_id(parameters)

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from joelclaw.auth.authenticator import Authenticator
+from joelclaw.engine.asker import Asker
 from joelclaw.errors import RequestRefused
 from joelclaw.limits import DEFAULT_LIMITS, setting
 
@@ -145,16 +146,21 @@ class Request:
             raise RequestRefused(400, "BadJsonBody", "Expected request with Content-Type: application/json")
 
 
-async def require_admin(authenticator: Authenticator, request: Request) -> None:
+async def require_admin(authenticator: Authenticator, request: Request, *, read_only: bool = False) -> Asker:
     """
+    Who asks, an administrator; with `read_only` also one who may only look.
+
     Raises:
-        RequestRefused: The request does not carry an admin key.
+        RequestRefused: The request does not carry an admin key, or one that does not reach so far.
         AdminKeyRefused: Its key opens nothing here.
     """
     authorization = request.authorization
     asker = await authenticator.header(None if authorization is None else authorization.decode("latin-1"))
     if not asker.admin:
         raise RequestRefused(403, "BadDeployKey", f"{request.path} is for administrators; send an admin key")
+    if asker.read_only and not read_only:
+        raise RequestRefused(403, "ReadOnlyKey", f"{request.path} needs an admin key with the scope 'full'")
+    return asker
 
 
 def _within(body: bytes, bytes_max: int) -> bytes:

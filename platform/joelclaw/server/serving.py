@@ -92,9 +92,7 @@ def run(
     uvloop.run(_run(config, development=development, host=host, users=users, own_files=own_files))
 
 
-async def _run(
-    config: Config, *, development: bool, host: Host, users: UserVerifier | None, own_files: bool
-) -> None:
+async def _run(config: Config, *, development: bool, host: Host, users: UserVerifier | None, own_files: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -116,9 +114,7 @@ async def serve(
     async with RunLog(
         config.logs_file, keep_days=logs.keep_days, keep_mb=logs.keep_mb, quiet_queries=logs.quiet_queries
     ) as run_log:
-        await _serve(
-            config, run_log, development=development, host=host, users=users, own_files=own_files, stop=stop
-        )
+        await _serve(config, run_log, development=development, host=host, users=users, own_files=own_files, stop=stop)
 
 
 async def _serve(
@@ -148,8 +144,9 @@ async def _serve(
             if await _either(announced.done, stop):
                 return  # Told to stop before there was anything to serve.
             sign_in = await _open_sign_in(engine, config, development=development)
+            key_table = KeyTable(SystemCalls(engine), engine.clock)
             authenticator = Authenticator(
-                AdminKeys(KeyTable(SystemCalls(engine)).known, config.server.admin_key),
+                AdminKeys(key_table.known, config.server.admin_key),
                 _verifier(sign_in, users or issuer_tokens(engine, deployer, development=development)),
             )
             files = open_files(config.files_url, config.files_credentials)
@@ -162,11 +159,12 @@ async def _serve(
             )
             transfers = Transfers(engine, config.transfers)
             ending = [] if sign_in is None else [sign_in.departures]
-            async with running([transfers, *ending, *services(engine, config, files)]):
+            async with running([transfers, *ending, key_table, *services(engine, config, files)]):
                 await _serve_api(
                     config,
                     engine,
                     authenticator,
+                    key_table,
                     sign_in,
                     storage,
                     run_log,
@@ -221,6 +219,7 @@ async def _serve_api(
     config: Config,
     engine: Engine,
     authenticator: Authenticator,
+    key_table: KeyTable,
     sign_in: "SignInParts | None",
     storage: StorageRoutes,
     run_log: RunLog,
@@ -235,6 +234,7 @@ async def _serve_api(
 ) -> None:
     wording = Wording(development=development, report=report_failure)
     sockets = Sockets(engine, authenticator, wording, connections_max=lambda: engine.limits.connections)
+    key_table.tell(sockets.end_admin_keys)
     if sign_in is not None:
         sign_in.tell(sockets)
     proxies = Proxies(config.server.trusted_proxies)
@@ -271,7 +271,7 @@ async def _serve_api(
         own={} if sign_in is None else sign_in.site_routes,
     )
     if config.server.admin_key is None:
-        await KeyTable(SystemCalls(engine)).ensure(config.app.name, host.admin_key_made)
+        await key_table.ensure(config.app.name, host.admin_key_made)
     metrics_port = None if listeners.metrics is None else port_of(listeners.metrics)
     doors = Doors(App(api), site, port_of(listeners.site), health, metrics_port)
     server = ApiServer(uvicorn_config(doors, config.limits.arguments_bytes), sockets, engine.drain)

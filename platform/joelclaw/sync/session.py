@@ -247,7 +247,9 @@ class Session:
         if self.closing is not None:
             return
         self.asker = asker
-        self._reactor.identify(self.subscriber, asker.identity, asker.key, privileged=asker.admin)
+        self._reactor.identify(
+            self.subscriber, asker.identity, asker.key, privileged=asker.admin, read_only=asker.read_only
+        )
 
     def refused(self, reason: str) -> None:
         """
@@ -281,7 +283,7 @@ class Session:
         It asks for a new token, which it has already if somebody else has signed in meanwhile. Not while the
         server leaves: then nobody would renew it.
         """
-        if self.asker.session == session and not self._leaving:
+        if self.asker.tether == session and not self._leaving:
             self._end_identity(reason, update_attempted=False)
 
     def _end_identity(self, reason: str, *, update_attempted: bool) -> None:

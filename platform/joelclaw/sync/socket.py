@@ -53,6 +53,7 @@ OWN_DOING_S = 0.5
 """A socket that has ended its own login session is told later: its client has to keep its new tokens first."""
 
 SESSION_ENDED = "The login session has ended"
+KEY_REVOKED = "The admin key was revoked"
 
 OUTLET = "joelclaw.outlet"
 """Under which name a server offers its `Outlet` among the extensions of an ASGI scope."""
@@ -210,6 +211,12 @@ class Sockets:
                 else:
                     socket.session.end_login(login, SESSION_ENDED)
 
+    def end_admin_keys(self, hashes: Collection[str]) -> None:
+        """These admin keys open nothing any more."""
+        for hashed in hashes:
+            for socket in list(self._by_login.get(hashed, ())):
+                socket.session.end_login(hashed, KEY_REVOKED)
+
     def end_all_logins(self, reason: str) -> None:
         """No token that was good is any more: have all who carry one find a new one."""
         for login, sockets in list(self._by_login.items()):
@@ -345,7 +352,7 @@ class Socket:
                 return
             for effect in self.session.receive(message.get("text") or message.get("bytes") or b""):
                 await self._perform(effect)
-            if self.login and not self.session.asker.session:
+            if self.login and not self.session.asker.tether:
                 self._sockets.carry(self, "")
 
     async def _perform(self, effect: Effect) -> None:
@@ -373,7 +380,7 @@ class Socket:
             self.session.postponed()
         else:
             self.session.verified(asker)
-            self._sockets.carry(self, asker.session)
+            self._sockets.carry(self, asker.tether)
 
     async def _act(self, act: Act) -> None:
         try:

@@ -61,7 +61,7 @@ class Doors:
 
     def __init__(self, engine: Engine, config: Config, files: FileStore) -> None:
         self._tokens: dict[str, Asker] = {}
-        authenticator = Authenticator(AdminKeys(self._is_admin_key), self)
+        authenticator = Authenticator(AdminKeys(self._admin_key), self)
         wording = Wording(development=True, report=lambda *_: None)
         storage = StorageRoutes(
             SystemCalls(engine),
@@ -101,8 +101,8 @@ class Doors:
         return self._tokens[token]
 
     @staticmethod
-    async def _is_admin_key(_: str) -> bool:
-        return False
+    async def _admin_key(_: str) -> None:
+        return None
 
     async def fetch(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answered:
         """Send a request and read all of the answer. A URL without origin is the site's."""

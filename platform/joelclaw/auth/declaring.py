@@ -83,7 +83,7 @@ def kind_of(config: Config, id: str) -> Kind:
     """
     table = config.auth.sign_in.get(id, {})
     name = table.get("type", id)
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         _refuse_kind(config, id, table)
     return KINDS[name]
 

@@ -106,6 +106,11 @@ def _examine(config: Config) -> Iterator[Finding]:
     yield from check_origins(config, running=running)
     yield check_storage(config)
     yield from check_site(config)
+    if config.auth.providers:
+        # Imported late: what knows providers carries cryptography.
+        from joelclaw.cli.provider_checks import check_providers
+
+        yield from check_providers(config, os.environ, SystemClock().now_ms())
 
 
 # -- ports

@@ -23,6 +23,13 @@ _ERROR: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """The codes of RFC 6749, section 5.2, and those of providers. Anything else is not repeated in a log."""
 
 
+_CODE_WRONG: Final = frozenset({"bad_verification_code", "invalid_grant"})
+_CREDENTIALS_WRONG: Final = frozenset({"incorrect_client_credentials", "invalid_client", "unauthorized_client"})
+
+NOBODYS_CODE: Final = "joelclaw-doctor"
+NOBODYS_VERIFIER: Final = "joelclaw-doctor-joelclaw-doctor-joelclaw-doctor"
+
+
 class Unspoken(Struct, frozen=True):
     """Holds secrets: what is written of it, in a log or a traceback, is its name alone."""
 
@@ -55,6 +62,16 @@ class Tokens(Unspoken, frozen=True):
     access_token: str
     answer: dict[str, Any]
     """All of it."""
+
+
+class Trial(Struct, frozen=True):
+    """What came of credentials that were tried."""
+
+    accepted: bool | None
+    """None: the provider does not say."""
+
+    date: str | None
+    """When the provider thinks that it is, as its answer says."""
 
 
 def authorization_url(
@@ -101,10 +118,48 @@ async def exchange(
     Raises:
         ProviderFailed: There are no tokens.
     """
+    return _tokens(await _present(outbound, endpoint, credentials, code, redirect_uri, verifier, private=private))
+
+
+async def try_credentials(
+    outbound: Outbound, endpoint: str, credentials: Credentials, redirect_uri: str, *, private: bool
+) -> Trial:
+    """
+    Present a code that is nobody's: what is refused then, the code or who presents it, tells whether they are known.
+
+    Raises:
+        ProviderFailed: The provider does not answer.
+    """
+    reply = await _present(
+        outbound, endpoint, credentials, NOBODYS_CODE, redirect_uri, NOBODYS_VERIFIER, private=private
+    )
+    try:
+        said = reply.json()
+    except ProviderFailed:
+        said = None
+    error = said.get("error") if isinstance(said, dict) else None
+    if error in _CODE_WRONG:
+        accepted: bool | None = True
+    else:
+        # GitHub answers 404 for an id that it does not know.
+        accepted = False if error in _CREDENTIALS_WRONG or reply.status in (401, 404) else None
+    return Trial(accepted, reply.headers.get("date"))
+
+
+async def _present(
+    outbound: Outbound,
+    endpoint: str,
+    credentials: Credentials,
+    code: str,
+    redirect_uri: str,
+    verifier: str | None,
+    *,
+    private: bool,
+) -> Reply:
     body = prepare_token_request("authorization_code", "", redirect_uri=redirect_uri, code=code, code_verifier=verifier)
     auth = ClientAuth(credentials.id, credentials.secret, f"client_secret_{credentials.auth}")
     url, headers, body = auth.prepare("POST", endpoint, {"Accept": "application/json"}, body)
-    return _tokens(await outbound.post_form(url, body, headers, private=private))
+    return await outbound.post_form(url, body, headers, private=private)
 
 
 def _tokens(reply: Reply) -> Tokens:

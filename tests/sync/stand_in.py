@@ -13,6 +13,7 @@ import msgspec
 
 from joelclaw.clock import MovableClock
 from joelclaw.engine.asker import Asker
+from joelclaw.engine.built_ins import NOWHERE, Origin
 from joelclaw.engine.reactor import Reactor, Resolved, Response, Round
 from joelclaw.engine.results import QueryKey, Result
 from joelclaw.engine.runs import Caller
@@ -38,6 +39,7 @@ class QueuedAction(NamedTuple):
     asker: Asker
     request_id: str
     answer: "asyncio.Future[Outcome]"
+    origin: Origin = NOWHERE
 
 
 class StandInEngine:
@@ -178,9 +180,10 @@ class StandInEngine:
         *,
         request_id: str = "",
         caller: Caller = "HttpApi",  # noqa: ARG002 (nobody records)
+        origin: Origin = NOWHERE,
     ) -> Outcome:
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.actions.append(QueuedAction(path, args, asker, request_id, answer))
+        self.actions.append(QueuedAction(path, args, asker, request_id, answer, origin))
         return await answer
 
 

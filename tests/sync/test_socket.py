@@ -398,3 +398,138 @@ def test_nobody_connects_to_a_server_that_shuts_down() -> None:
         assert (await peer.event())["status"] == 503
 
     play(scene)
+
+
+# -- login sessions that end
+
+
+def person(name: str, login: str) -> Asker:
+    return asker_of(Identity("https://site.test", f"{name}|{login}", f"https://site.test|{name}", {}), session=login)
+
+
+async def sign_in(world: World, peer: Transport, asker: Asker, base: int = 0) -> None:
+    """Authenticate, and see it confirmed."""
+    world.users.answer = asyncio.get_running_loop().create_future()
+    world.users.answer.set_result(asker)
+    peer.say(type="Authenticate", baseVersion=base, tokenType="User", value="token")
+    await idle()
+    world.engine.read()
+    assert (await peer.message())["endVersion"]["identity"] == base + 1
+
+
+def test_sockets_of_an_ended_login_session_are_told_at_once() -> None:
+    """T4, S4, J10: all sockets that carry it get an AuthError of their version and close; no other is touched."""
+
+    async def scene(world: World) -> None:
+        ended, also, other, nobody = [await world.connect() for _ in range(4)]
+        await sign_in(world, ended, person("ann", "phone"))
+        await sign_in(world, also, person("ann", "phone"))
+        await sign_in(world, other, person("ann", "desk"))
+
+        world.sockets.end_logins(["phone", "unheard of"])
+
+        for peer in (ended, also):
+            message = await peer.message()
+            assert (message["type"], message["baseVersion"], message["authUpdateAttempted"]) == ("AuthError", 1, False)
+            assert (await peer.event())["type"] == "websocket.close"
+            peer.hang_up()
+        await idle()
+        assert len(world.sockets) == 2
+        other.hang_up()
+        nobody.hang_up()
+        await world.ended()
+
+    play(scene)
+
+
+def test_a_socket_that_has_ended_its_own_session_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T3, S3: the one that signs in as somebody else is told after its client has kept the new tokens."""
+
+    async def scene(world: World) -> None:
+        later: list[Any] = []
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def note(delay: float, *call: Any) -> asyncio.TimerHandle:
+            later.append((delay, call))
+            return call_later(3_600.0, lambda: None)
+
+        monkeypatch.setattr(loop, "call_later", note)
+        peer = await world.connect()
+        await sign_in(world, peer, person("ann", "first"))
+        peer.say(**action(0))
+        await idle()
+        by = world.engine.actions[-1].origin.socket
+        later.clear()
+
+        world.sockets.end_logins(["first"], by)
+        [(delay, (tell, *arguments))] = later
+
+        assert delay == socket_module.OWN_DOING_S
+        tell(*arguments)
+        assert (await peer.message())["type"] == "AuthError"
+        peer.hang_up()
+        await world.ended()
+
+    play(scene)
+
+
+def test_who_is_somebody_else_by_then_is_not_told() -> None:
+    """A client that has authenticated anew within the time is left alone."""
+
+    async def scene(world: World) -> None:
+        peer = await world.connect()
+        await sign_in(world, peer, person("ann", "first"))
+        await sign_in(world, peer, person("bob", "second"), base=1)
+
+        world.sockets.end_logins(["first"])
+        await idle()
+
+        assert len(world.sockets) == 1
+        world.sockets.end_logins(["second"])
+        assert (await peer.message())["baseVersion"] == 2
+        peer.hang_up()
+        await world.ended()
+
+    play(scene)
+
+
+def test_all_who_carry_a_token_of_ours_are_told_when_its_key_is_dropped() -> None:
+    """J8: every socket with a login session is told; anonymous ones, and users of other issuers, are not."""
+
+    async def scene(world: World) -> None:
+        peers = [await world.connect() for _ in range(3)]
+        await sign_in(world, peers[0], person("ann", "phone"))
+        await sign_in(world, peers[1], asker_of(Identity("https://other.test", "eve", "https://other.test|eve", {})))
+
+        world.sockets.end_all_logins("The key was dropped")
+
+        assert (await peers[0].message())["error"] == "The key was dropped"
+        for peer in peers:
+            peer.hang_up()
+        await world.ended()
+
+    play(scene)
+
+
+def test_a_server_that_leaves_tells_nobody() -> None:
+    """T5: while it shuts down nobody would renew a token, so nobody is sent for one."""
+
+    async def scene(world: World) -> None:
+        peer = await world.connect()
+        await sign_in(world, peer, person("ann", "phone"))
+        peer.say(**mutation(0))
+        await idle()
+        draining = asyncio.create_task(world.sockets.drain())
+        await idle()
+
+        world.sockets.end_logins(["phone"])
+        world.engine.commit(b'"m0"')
+        world.engine.read()
+
+        assert (await peer.message())["type"] == "MutationResponse"
+        peer.hang_up()
+        await draining
+        await world.ended()
+
+    play(scene)

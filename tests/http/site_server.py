@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from joelclaw.auth.authenticator import UserVerifier
 from joelclaw.config import load_config
 from joelclaw.engine.asker import Asker, asker_of, identity_of
 from joelclaw.errors import TokenRefused
@@ -47,12 +48,16 @@ class OneUser:
         return asker_of(identity_of({"issuer": "https://a.test", "subject": "ann"}))
 
 
+ONE_USER = OneUser()
+
+
 class SiteServer:
     """Where it is served; see `joelclaw.server.Host`."""
 
     def __init__(self) -> None:
         self.api_url = ""
         self.url = ""
+        self.admin_key = ""
         self.serving_now = threading.Event()
         self.live_again = threading.Event()
         """A save has been taken over."""
@@ -97,7 +102,8 @@ class SiteServer:
 
     def restart_needed(self, settings: Any) -> None: ...
 
-    def admin_key_made(self, key: str) -> None: ...
+    def admin_key_made(self, key: str) -> None:
+        self.admin_key = key
 
     def stopping(self) -> None: ...
 
@@ -117,8 +123,13 @@ def served(
     limits: str = "",
     env: str = "",
     development: bool = False,
+    users: UserVerifier | None = ONE_USER,
 ) -> Iterator[SiteServer]:
-    """The app of this folder, or a copy of the one beside this file, until the end of the block."""
+    """
+    The app of this folder, or a copy of the one beside this file, until the end of the block.
+
+    `users` None: tokens are those of the issuers that it declares.
+    """
     root = folder / "app"
     if not root.exists():
         shutil.copytree(APP, root, ignore=shutil.ignore_patterns("__pycache__"))
@@ -129,7 +140,7 @@ def served(
     async def run() -> None:
         host.loop, host.stop = asyncio.get_running_loop(), asyncio.Event()
         config = load_config(root, {})
-        await serve(config, development=development, host=host, users=OneUser(), stop=host.stop)
+        await serve(config, development=development, host=host, users=users, stop=host.stop)
 
     def run_in_thread() -> None:
         try:

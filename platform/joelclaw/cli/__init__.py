@@ -16,6 +16,8 @@ from importlib.metadata import version
 
 import rich_click as click
 
+from joelclaw.cli.admin_key import admin_key
+from joelclaw.cli.auth import auth
 from joelclaw.cli.backup import backup
 from joelclaw.cli.codegen import codegen
 from joelclaw.cli.crons import crons
@@ -55,8 +57,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    *(new, dev, serve, deploy, deployments, rollback, deploy_key, run, backup, crons, logs, env),
-    *(functions, codegen, export, import_file, doctor),
+    *(new, dev, serve, deploy, deployments, rollback, deploy_key, admin_key, run, backup, crons, logs, env),
+    *(auth, functions, codegen, export, import_file, doctor),
 )
 for command in COMMANDS:
     main.add_command(command)

@@ -260,6 +260,7 @@ async def _serve_api(
         | admin_routes(engine, authenticator, run_log, stop)
         | transfer_routes(transfers, authenticator)
         | deploy_routes(engine, authenticator, versions)
+        | ({} if sign_in is None else sign_in.api_routes(authenticator))
         | tool_routes(engine, authenticator, _origins(config, listeners)),
     )
     site = Site(

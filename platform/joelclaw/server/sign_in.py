@@ -13,19 +13,22 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from joelclaw.auth.authenticator import NoProviders, UserVerifier
+from joelclaw.auth.authenticator import Authenticator, NoProviders, UserVerifier
 from joelclaw.auth.departures import Departures
 from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.keyring import Keyring, Seal, Sealed, SigningKey, file_key, new_server_key, secret_key
 from joelclaw.auth.methods import Toolbox, open_methods
 from joelclaw.auth.oauth.steps import Travelling
 from joelclaw.auth.own_tokens import OwnFirst, OwnTokens
+from joelclaw.auth.rotation import Rotation
 from joelclaw.auth.sign_in import SIGN_IN, SIGN_OUT, Method, SignInService
 from joelclaw.config import Config
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import CommandFailed
 from joelclaw.functions.sign_in import SignIn
+from joelclaw.http.api import Handler as ApiHandler
+from joelclaw.http.auth_keys import AuthKeyRoutes
 from joelclaw.http.sign_in import SignInRoutes
 from joelclaw.http.site import Handler
 from joelclaw.http.well_known import DISCOVERY, JWKS, WellKnown
@@ -48,8 +51,9 @@ class SignInParts:
 
     tokens: OwnTokens
     departures: Departures
+    rotation: Rotation
     site_routes: Mapping[str, Handler]
-    _audience: list[Sockets]
+    _audience: "Audience"
 
     def verifier(self, others: UserVerifier | None) -> UserVerifier:
         """Who tells whose a token is: ours we do, all others somebody else, if anybody."""
@@ -57,7 +61,26 @@ class SignInParts:
 
     def tell(self, sockets: Sockets) -> None:
         """Tell these sockets what ends from now on."""
-        self._audience.append(sockets)
+        self._audience.sockets = sockets
+
+    def api_routes(self, authenticator: Authenticator) -> dict[str, dict[str, ApiHandler]]:
+        """What administrators ask at the port of clients."""
+        return {"/api/joelclaw/auth/rotate_keys": {"POST": AuthKeyRoutes(self.rotation, authenticator).rotate}}
+
+
+@dataclass
+class Audience:
+    """Who is to be told, as soon as there is somebody."""
+
+    sockets: Sockets | None = None
+
+    def sessions_ended(self, sessions: Collection[str], by: Any) -> None:
+        if self.sockets is not None:
+            self.sockets.end_logins(sessions, by)
+
+    def key_dropped(self, reason: str) -> None:
+        if self.sockets is not None:
+            self.sockets.end_all_logins(reason)
 
 
 async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, development: bool) -> SignInParts:
@@ -69,19 +92,14 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
         ConfigRefused: A method is declared wrong.
     """
     system = SystemCalls(engine)
-    keyring = await open_keyring(engine, config, os.environ)
+    seal, keyring = await open_keyring(engine, config, os.environ)
     until = engine.clock.now_ms() + 2 * sign_in.jwt_ttl_ms
     earlier = await system.tell(NAME_ISSUER, issuer=sign_in.issuer, until=until)
     tokens = OwnTokens(
         keyring, engine.clock, issuer=sign_in.issuer, earlier_issuers=frozenset(earlier), ttl_ms=sign_in.jwt_ttl_ms
     )
-    audience: list[Sockets] = []
-
-    def tell(sessions: Collection[str], socket: Any) -> None:
-        for sockets in audience:
-            sockets.end_logins(sessions, socket)
-
-    departures = Departures(system, tokens, tell)
+    audience = Audience()
+    departures = Departures(system, tokens, audience.sessions_ended)
     await departures.begin()
     toolbox = Toolbox(
         config=config,
@@ -104,7 +122,8 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
         JWKS: well_known.jwks,
         **SignInRoutes(methods).routes,
     }
-    return SignInParts(tokens, departures, routes, audience)
+    rotation = Rotation(system, keyring, seal, engine.clock, ttl_ms=sign_in.jwt_ttl_ms, tell_all=audience.key_dropped)
+    return SignInParts(tokens, departures, rotation, routes, audience)
 
 
 def _tell_callbacks(methods: Mapping[str, Method]) -> None:
@@ -114,9 +133,9 @@ def _tell_callbacks(methods: Mapping[str, Method]) -> None:
             log.info(f"people sign in with {id}; the address to register there is {method.callback_url}")
 
 
-async def open_keyring(engine: Engine, config: Config, environ: Mapping[str, str]) -> Keyring:
+async def open_keyring(engine: Engine, config: Config, environ: Mapping[str, str]) -> tuple[Seal, Keyring]:
     """
-    The deployment's keys; made at the first start.
+    The deployment's keys, and what they are sealed with; made at the first start.
 
     Raises:
         CommandFailed: They were sealed with another key than ours.
@@ -137,7 +156,7 @@ async def open_keyring(engine: Engine, config: Config, environ: Mapping[str, str
         made = await asyncio.to_thread(_make_keys, seal, environ)
         rows = await system.tell(REPLACE_ALL if rows else ADOPT, keys=[msgspec.to_builtins(key) for key in made])
     try:
-        return Keyring.opened([msgspec.convert(row, Sealed) for row in rows], seal, engine.clock)
+        return seal, Keyring.opened([msgspec.convert(row, Sealed) for row in rows], seal, engine.clock)
     except ValueError as error:
         raise CommandFailed(_other_key(config)) from error
 

@@ -1,6 +1,7 @@
 """Signing in with a password: each flow, and what attacks on it leave unchanged."""
 
 import asyncio
+import hashlib
 import json
 import re
 import threading
@@ -15,7 +16,7 @@ from joelclaw.auth.hashing import Hasher
 from joelclaw.functions.sign_in import SignIn
 from tests.auth.journey import SITE
 from tests.auth.mailing import CHEAP, People, Refused, code_in
-from tests.functions.deployment import deploy
+from tests.functions.deployment import CallError, deploy
 
 Open = Callable[..., People]
 
@@ -33,10 +34,21 @@ APP = {
             email: str | UnsetType = UNSET
             email_verification_time: float | UnsetType = UNSET
             role: str | UnsetType = UNSET
+
+        class Note(Table):
+            __table__ = "notes"
     """,
     "people.py": """
         from joelclaw import *
-        from schema import User
+        from schema import Note, User
+
+        @mutation
+        def write(ctx: MutationCtx) -> Id[Note]:
+            return ctx.db.insert(Note())
+
+        @mutation
+        def arrive(ctx: MutationCtx, name: str) -> Id[User]:
+            return ctx.db.insert(User(name=name))
 
         @mutation
         def rename(ctx: MutationCtx, id: Id[User], name: str) -> None:
@@ -168,6 +180,46 @@ def test_a_code_alone_is_never_a_password_methods(people: Open) -> None:
     sign_up(here)
     before = here.rows()
     assert here.call(None, code=code_in(here.mails[0])) == {"tokens": None}
+    assert here.rows() == before
+
+
+def test_accounts_come_from_elsewhere_with_their_hashes(people: Open) -> None:
+    """An administrator brings in a user's address and hash, of Convex Auth's kind; the first sign-in renews it."""
+    here = people(verify=True)
+    user = here.app.mutate("people:arrive", name="Ann")
+    salt = "00112233445566778899aabbccddeeff"
+    key = hashlib.scrypt(RIGHT.encode(), salt=salt.encode(), n=2**14, r=16, p=1, dklen=64, maxmem=2**26)
+    account = {"email": "Ann@example.com", "hash": f"{salt}:{key.hex()}", "user": user, "verified": True}
+    assert here.app.mutate("_system/auth/passwords:adopt", **account) is True
+    assert here.app.mutate("_system/auth/passwords:adopt", **account) is False
+    assert refusal(sign_in, here, password=WRONG)[1] == "INVALID_CREDENTIALS"
+    assert here.user_of(sign_in(here)) == user
+    assert here.table("_auth_passwords")[0]["hash"].startswith("$argon2id$")
+    assert here.user_of(sign_in(here)) == user
+    [document] = here.table("users")
+    assert document["name"] == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"user": "nobody"}, "is not a document id"),
+        ({"user": "a note"}, "is no document of users"),
+        ({"hash": "plain text"}, "is no hash"),
+        ({"email": " "}, "is no address"),
+    ],
+)
+def test_what_cannot_be_brought_in_is_refused(people: Open, changed: dict[str, Any], said: str) -> None:
+    """With what it should be; nothing is written, and no hash is repeated."""
+    here = people()
+    user = here.app.mutate("people:arrive", name="Ann")
+    account = {"email": ANN, "hash": "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA", "user": user, "verified": True}
+    if changed.get("user") == "a note":
+        changed = {"user": here.app.mutate("people:write")}
+    before = here.rows()
+    with pytest.raises(CallError, match=said) as refused:
+        here.app.mutate("_system/auth/passwords:adopt", **account | changed)
+    assert "c2FsdHNhbHQ" not in str(refused.value)
     assert here.rows() == before
 
 
@@ -551,6 +603,8 @@ def test_many_sign_ins_at_once_are_bounded(people: Open) -> None:
     assert codes.count("RATE_LIMITED") == 195
     assert codes.count("INVALID_CREDENTIALS") == 5
     assert hasher.at_once_max == 2
+    # Who was sent away has paid nothing: each of the five has a bucket, and their network has one.
+    assert len(here.table("_rate_limits")) == 6
 
 
 def test_a_reset_ends_all_other_sessions(people: Open) -> None:

@@ -12,6 +12,7 @@ its owner's business.
 import asyncio
 import hashlib
 import hmac
+import os
 import re
 import secrets
 import unicodedata
@@ -30,8 +31,10 @@ T = TypeVar("T")
 
 LENGTH_MIN: Final = 8
 BYTES_MAX: Final = 4_096
-THREADS: Final = 2
-WAITING_MAX: Final = 32
+THREADS: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Half of the cores: the other half is for everybody who is signed in already."""
+
+WAITING_MAX: Final = 20
 """Passwords that wait for a thread: some seconds of work. Who comes then is told to come again."""
 
 RETRY_AFTER_S: Final = 2.0
@@ -82,9 +85,18 @@ class Hasher:
         """
         return await self._run(self._verify, stored, password)
 
-    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+    def refuse_if_full(self) -> None:
+        """
+        For who has something to do before: nobody pays for a guess that is not going to be checked.
+
+        Raises:
+            SignInRefused: Too many wait already.
+        """
         if self._busy >= self._places:
             raise SignInRefused("RATE_LIMITED", "Too many sign-ins at once; try again in a moment", RETRY_AFTER_S)
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        self.refuse_if_full()
         self._busy += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
         # A caller that goes away does not make room: its thread is at work all the same.

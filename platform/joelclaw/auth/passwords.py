@@ -139,6 +139,7 @@ class Password:
             password = normal_form(attempt.params.get("password"))
         except ValueError:
             raise _wrong() from None
+        self._hasher.refuse_if_full()
         check = await self._system.tell(BEGIN_CHECK, provider=self.id, address=address, network=network)
         if check["retryAfterS"] is not None:
             raise too_many(check)

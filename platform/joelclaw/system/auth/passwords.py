@@ -12,17 +12,19 @@ and the caller does the same work, for one that does not.
 Elsewhere: `joelclaw/auth/passwords.py` hashes and compares; here hashes are only exchanged.
 """
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from msgspec import UNSET, UnsetType
 
+from joelclaw.errors import Misuse
 from joelclaw.functions.contexts import MutationCtx
 from joelclaw.functions.decorators import mutation
 from joelclaw.schema.indexes import index
 from joelclaw.schema.structs import Object
 from joelclaw.schema.tables import Table
-from joelclaw.system.auth import budgets
-from joelclaw.system.auth.accounts import Profile, find_account, resolve
+from joelclaw.system.auth import budgets, users
+from joelclaw.system.auth.accounts import Account, Profile, find_account, folded, resolve
 from joelclaw.system.auth.codes import (
     INVALID,
     Code,
@@ -34,6 +36,8 @@ from joelclaw.system.auth.codes import (
     take_code,
 )
 from joelclaw.system.auth.sessions import Grant, end_sessions_of, open_session, user_of
+
+_HASH: Final = re.compile(r"\$argon2id\$\S+|[0-9a-f]{32}:[0-9a-f]{128}")
 
 
 class Password(Table):
@@ -210,6 +214,41 @@ def reset(ctx: MutationCtx, provider: str, address: str, guess: Guess, new_hash:
     return Redemption(kind="granted", grant=grant)
 
 
+@mutation
+def adopt(
+    ctx: MutationCtx, email: str, hash: str, user: str, verified: bool = False, provider: str = "password"
+) -> bool:
+    """
+    Bring in a password from elsewhere, for a user's document that is here already; False if its address has one.
+
+    For administrators. `hash` is argon2's, or `salt:key` of Convex Auth's scrypt.
+    """
+    address = folded(email)
+    if not 3 <= len(address) <= 254 or "@" not in address:
+        raise Misuse(f"{email!r:.80} is no address; write one like ann@example.com")
+    if _HASH.fullmatch(hash) is None:
+        raise Misuse("what was given is no hash; it begins with $argon2id$, or is the scrypt salt:key of Convex Auth")
+    table = users.user_table(ctx)
+    if type(users.find(ctx, user)) is not table.info.cls:
+        raise Misuse(f"{user!r:.80} is no document of {table.name}; import the users first")
+    if _find(ctx, provider, address) is not None or find_account(ctx, provider, address) is not None:
+        return False
+    email = email.strip()
+    ctx.db.insert(Password(provider=provider, address=address, email=email, hash=hash, verified=verified))
+    ctx.db.insert(
+        Account(
+            user=user,
+            provider=provider,
+            account_id=address,
+            kind="credentials",
+            email=email,
+            email_verified=verified,
+            linking_address=address if verified else UNSET,
+        )
+    )
+    return True
+
+
 def _mail_code(
     ctx: MutationCtx,
     provider: str,
@@ -233,7 +272,12 @@ def _mail_code(
 
 
 def _open(ctx: MutationCtx, password: Password, opening: Opening) -> Grant:
-    profile = Profile(
+    account = resolve(ctx, _profile(password), initiating_user=user_of(ctx, opening.replacing))
+    return open_session(ctx, account, replacing=opening.replacing, refresh=opening.refresh)
+
+
+def _profile(password: Password) -> Profile:
+    return Profile(
         provider=password.provider,
         account_id=password.address,
         kind="credentials",
@@ -241,8 +285,6 @@ def _open(ctx: MutationCtx, password: Password, opening: Opening) -> Grant:
         email_verified=password.verified,
         trusted=password.verified,
     )
-    account = resolve(ctx, profile, initiating_user=user_of(ctx, opening.replacing))
-    return open_session(ctx, account, replacing=opening.replacing, refresh=opening.refresh)
 
 
 def _forget_account(ctx: MutationCtx, provider: str, address: str) -> list[str]:

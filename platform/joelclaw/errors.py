@@ -74,7 +74,8 @@ Every error that we raise on purpose.
     ├── DeployRefused         a deploy or rollback that cannot be taken; nothing was changed
     ├── SystemCallFailed      one of the platform's own functions failed for the platform itself
     └── CommandFailed         a command of the command line cannot do what it was asked
-        └── NoServer          nobody answers at a deployment's address
+        ├── NoServer          nobody answers at a deployment's address
+        └── NoAdminKey        there is no key to call a deployment with
 
     AppError                  an app's own refusal, with data for its client
     └── RateLimited           it was done too often; try again later
@@ -905,6 +906,10 @@ class CommandFailed(PlatformError):
     """A command cannot do what it was asked, for a reason outside of it. The sentence says what to do."""
 
     code = "command_failed"
+
+
+class NoAdminKey(CommandFailed):
+    """There is no key at hand to call a deployment with."""
 
 
 class NoServer(CommandFailed):

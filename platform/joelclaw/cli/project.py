@@ -17,7 +17,7 @@ import rich_click as click
 
 from joelclaw.cli.client import Client
 from joelclaw.config import Config, load_config
-from joelclaw.errors import CommandFailed
+from joelclaw.errors import NoAdminKey
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.manifest import Manifest
 
@@ -72,7 +72,8 @@ def client_of(
     `key` is what it shows instead of an admin key.
 
     Raises:
-        CommandFailed: There is no admin key to call with, or `url` is no address.
+        NoAdminKey: There is none to call with.
+        CommandFailed: `url` is no address.
     """
     return Client(url or _own_url(config), key or _admin_key(config), acting_as)
 
@@ -134,7 +135,7 @@ def _admin_key(config: Config) -> str:
     try:
         return config.admin_key_file.read_text("utf-8").strip()
     except OSError as exc:
-        raise CommandFailed(
+        raise NoAdminKey(
             f"there is no admin key to call with; set {ADMIN_KEY_VARIABLE}, "
             f"or run this where `joelclaw dev` keeps its data"
         ) from exc

@@ -132,7 +132,7 @@ def unchanged(house: House, act: Callable[[], Any]) -> Any:
     return result
 
 
-DEAD = {"kind": "dead", "grant": None, "ended": []}
+DEAD: dict[str, Any] = {"kind": "dead", "grant": None, "ended": []}
 
 
 class TestRenewal:

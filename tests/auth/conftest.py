@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from joelclaw.auth.oauth.settings import Settings
-from joelclaw.functions.sign_in import SignIn
+from joelclaw.functions.sign_in import SignIn, provider_field
 from tests.auth.fake_github import FakeGithub, fake_github
 from tests.auth.fake_oidc import FakeOidc, fake_oidc
 from tests.auth.journey import SITE, Journey
@@ -54,7 +54,8 @@ def start(tmp_path: Path, github_serving: FakeGithub, oidc_serving: FakeOidc) ->
         development: bool = True,
         hook: str | None = None,
     ) -> Journey:
-        app = deploy(tmp_path, files or {"nothing.py": ""}, sign_in=SignIn(issuer=SITE, hook=hook))
+        fills = tuple(map(provider_field, settings)) if len(settings) == 1 else ()
+        app = deploy(tmp_path, files or {"nothing.py": ""}, sign_in=SignIn(issuer=SITE, hook=hook, fills=fills))
         github_serving.clock = oidc_serving.clock = app.hooks.time
         made.append(Journey(app, settings, total_s=total_s, development=development))
         return made[-1]

@@ -58,6 +58,7 @@ Every error that we raise on purpose.
 
     PlatformError, about backups
     ├── BackupFailed          a backup cannot be made, kept or restored; nothing was changed
+    │   └── BackupBusy        another piece of work on backups is not over
     └── BackupDamaged         a file is no backup of ours, or not what was written
 
     PlatformError, at the door
@@ -690,6 +691,17 @@ class BackupFailed(PlatformError):
     """A backup cannot be made, kept or restored. What was there before is there still."""
 
     code = "backup_failed"
+
+
+class BackupBusy(BackupFailed):
+    """Work on backups is done one at a time, and other work is not over. Nothing was begun."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"another backup, drill or restore is at work in {self.folder}; wait until it has ended"
 
 
 class BackupDamaged(PlatformError):

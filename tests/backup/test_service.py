@@ -9,17 +9,23 @@ from typing import Any
 import pytest
 
 from joelclaw.backup.making import Backups
+from joelclaw.backup.working import work_folder
 from joelclaw.config import Config, load_config
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import ConfigRefused
 from joelclaw.scheduler.backups import DECLARE, RETRY_MS, BackupService
-from tests.backup.test_backups import APP, House
+from joelclaw.system.backups import DRILL_RETRY_MS
+from tests.backup.test_backups import APP, House, left_over
 from tests.backup.test_backups import house as house
+from tests.cli.conftest import Result, Run
+from tests.cli.conftest import joelclaw as joelclaw
 from tests.engine.engines import App, play, within_patience
 from tests.http.site_server import SiteServer, served
 from tests.scheduler.fixtures import at_work, write
 
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DRILL_RETRY = timedelta(milliseconds=DRILL_RETRY_MS)
 DAY = timedelta(days=1)
 START = datetime(2026, 11, 24, 3, tzinfo=UTC)
 DECLARED = '[store]\nurl = "sqlite:///data/joelclaw.db"\n[backup]\ncron = "0 4 * * *"\n'
@@ -39,7 +45,11 @@ class Night:
         """A server starts, with this declaration."""
         (self.house.root / "joelclaw.toml").write_text(declared)
         self.service = BackupService(self, self.clock, self.config)  # type: ignore[arg-type]
-        asyncio.run(self.service.declare())
+        asyncio.run(self._start())
+
+    async def _start(self) -> None:
+        await self.service.declare()
+        await self.service.write_down_notes()
 
     @property
     def config(self) -> Config:
@@ -181,12 +191,120 @@ def test_a_failed_drill_is_told(night: Night) -> None:
     night.clock.advance(HOUR)
     night.work_off()
     path = night.house.archive(night.kept()[0])
-    path.write_bytes(path.read_bytes()[:-1])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    night.clock.advance(MINUTE)
     asyncio.run(night.service.drill())
 
     health = night.look("health")
     assert not health["ok"]
-    assert health["problem"].startswith("the last drill failed at 2026-11-24 04:00 UTC: ")
+    assert health["problem"].startswith("the last drill failed at 2026-11-24 04:01 UTC: ")
+
+    night.clock.advance(HOUR - MINUTE)
+    night.work_off()
+    assert not night.look("health")["ok"]
+
+    path.write_bytes(whole)
+    night.clock.advance(MINUTE)
+    night.work_off()
+    assert night.look("health")["ok"]
+    assert [drill["outcome"] for drill in night.look("drills")] == ["success", "failed", "success"]
+    assert len(night.look("list")) == 1
+    assert night.look("due") is None
+
+
+def test_no_drill_is_tried_again_where_none_is_wanted(night: Night) -> None:
+    """With `drill = "never"` one that was made by hand, and failed, is not repeated."""
+    night.serve(DECLARED + 'drill = "never"\n')
+    asyncio.run(night.service.drill())
+    [failed] = night.look("drills")
+    assert "there is no backup" in failed["error"]
+    night.clock.advance(DRILL_RETRY)
+    assert night.look("due")["backupAt"] is not None
+    night.work_off()
+    night.work_off()
+
+    assert len(night.look("drills")) == 1
+
+
+def by_hand(night: Night, joelclaw: Run, *arguments: str) -> Result:
+    """A command, at the time that the clock shows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("joelclaw.clock.SystemClock.now_ms", lambda _: night.clock.now_ms())
+        return joelclaw("backup", *arguments, "--project", str(night.house.root))
+
+
+def test_what_is_made_by_hand_while_nobody_serves_is_in_the_history(night: Night, joelclaw: Run) -> None:
+    """The next start finds it, and it is in the place of the backup that was due; the drill counts as well."""
+    declared = DECLARED.replace("[backup]", "[server]\napi_port = 1\n[backup]")
+    night.serve(declared)
+    night.clock.advance(HOUR * 4)
+    assert not night.look("health")["ok"]
+    made = by_hand(night, joelclaw, "now")
+    night.clock.advance(MINUTE)
+    assert by_hand(night, joelclaw, "drill").code == 0
+    assert not night.look("health")["ok"]
+
+    night.serve(declared)
+    [run], [drill] = night.look("list"), night.look("drills")
+    assert (run["outcome"], run["byHand"], run["name"]) == ("success", True, made.out.strip())
+    assert run["size"] == night.house.archive(run["name"]).stat().st_size
+    assert (drill["outcome"], drill["name"]) == ("success", run["name"])
+    assert night.look("health") == {"ok": True, "problem": ""}
+    assert night.next_at() == datetime(2026, 11, 25, 4, tzinfo=UTC)
+    assert left_over(night.house) == []
+
+    night.serve(declared)
+    assert len(night.look("list")) == 1
+
+
+def test_a_failure_by_hand_is_told_and_the_next_success_ends_it(night: Night, joelclaw: Run) -> None:
+    """Health has the reason; a backup by hand that succeeds clears it, and one to come still comes in its time."""
+    declared = DECLARED.replace("[backup]", "[server]\napi_port = 1\n[backup]")
+    break_places(night.house)
+    assert by_hand(night, joelclaw, "now").code == 1
+    night.serve(declared)
+    [run] = night.look("list")
+    assert night.look("health") == {
+        "ok": False,
+        "problem": f"the last backup failed at 2026-11-24 03:00 UTC: {run['error']}",
+    }
+
+    mend_places(night.house)
+    night.clock.advance(MINUTE)
+    assert by_hand(night, joelclaw, "now").code == 0
+    night.serve(declared)
+    assert night.look("health")["ok"]
+    assert night.next_at() == datetime(2026, 11, 24, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"work": "dance"}'])
+def test_a_note_that_cannot_be_read_keeps_nobody_from_serving(night: Night, content: bytes) -> None:
+    """It is passed over, and what is due is made."""
+    folder = work_folder(night.config.database)
+    folder.mkdir()
+    (folder / "attempt-1-1.json").write_bytes(content)
+    night.serve(DECLARED)
+    night.clock.advance(HOUR)
+    night.work_off()
+
+    assert [run["outcome"] for run in night.look("list")] == ["success"]
+
+
+def test_a_running_server_is_told_of_what_is_made_by_hand(tmp_path: Path, joelclaw: Run) -> None:
+    """At once, by the command, and no note stays."""
+    write(tmp_path, APP)
+    declared = f'admin_key = "{KEY}"'
+    with served(tmp_path, server=declared) as site, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOELCLAW_ADMIN_KEY", KEY)
+        config = load_config(tmp_path / "app", {})
+        port = site.api_url.rpartition(":")[2]
+        patch.setattr("joelclaw.cli.project._own_url", lambda _: f"http://127.0.0.1:{port}")
+        made = joelclaw("backup", "now", "--project", str(tmp_path / "app"))
+        assert made.code == 0, made.err
+        [run] = call(site, "query", "_system/backups:list")
+        assert (run["name"], run["byHand"]) == (made.out.strip(), True)
+        assert not list(work_folder(config.database).glob("attempt-*"))
 
 
 def test_another_schedule_has_another_time(night: Night) -> None:
@@ -209,7 +327,6 @@ def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
     stored.unlink()
     os.mkfifo(stored)  # Whoever reads this file waits for ever.
     night.clock.advance(HOUR)
-    work = night.config.database.with_name("joelclaw.db-backup-work")
 
     async def scene() -> None:
         task = asyncio.create_task(night.service.work_off(night.look("due")))
@@ -221,7 +338,7 @@ def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
         assert task.cancelled()
 
     asyncio.run(scene())
-    assert [path.name for path in work.iterdir()] == ["lock"]
+    assert left_over(night.house) == []
     assert night.kept() == []
     assert night.look("due") is not None
 

@@ -1,5 +1,5 @@
 """
-A process that makes one backup, or drills the newest: `python -m joelclaw.backup make|drill FOLDER`.
+A process that makes one backup, or drills the newest: `python -m joelclaw.backup backup|drill FOLDER`.
 
 The server starts it, so that nobody who calls a function waits for it. It says what came of it as
 one line of JSON, a failure as well; exit code 1 is a failure that could be said. Told to end, it
@@ -30,7 +30,7 @@ def main(work: str, folder: str) -> int:
     os.nice(NICENESS)
     try:
         backups = Backups(load_config(Path(folder), os.environ))
-        result = backups.make(datetime.now(UTC)) if work == "make" else backups.prove(None)
+        result = backups.make(datetime.now(UTC)) if work == "backup" else backups.prove(None)
     except (PlatformError, OSError) as error:
         print(msgspec.json.encode({"error": str(error)}).decode())
         return 1

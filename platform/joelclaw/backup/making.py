@@ -1,15 +1,14 @@
 """
 Making, verifying, drilling and restoring backups of one deployment: the parts put together.
 
-Work is done in a folder beside the database, one piece of work at a time; what a killed one has
-left there, the next one removes. A place keeps a backup from the moment it has its name.
+Work is done in a folder beside the database (`working.py`). A place keeps a backup from the moment it
+has its name.
 """
 
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from joelclaw.backup.destinations import Destination, open_destination
 from joelclaw.backup.keep import surplus
 from joelclaw.backup.restoring import replace_database
 from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
+from joelclaw.backup.working import copying, working
 from joelclaw.config import Config
 from joelclaw.errors import BackupDamaged, BackupFailed, DocumentRefused, StoreUnreadable
 from joelclaw.files.opening import open_files
@@ -88,7 +88,7 @@ class Backups:
         """
         at = now.astimezone(UTC).replace(microsecond=0)
         config = self._config
-        with self._work() as folder:
+        with working(config.database) as folder, copying(config.database):
             copy = folder / "copy.db"
             take_snapshot(config.database, copy)
             contents = check_database(copy)
@@ -127,7 +127,7 @@ class Backups:
             BackupDamaged: It is not what was written.
             BackupFailed: There is none, or it cannot be read.
         """
-        with self._work() as folder:
+        with working(self._config.database) as folder:
             name, destination, manifest = self._unpack(wanted, folder / "unpacked", folder)
             _open_as_a_server(folder / "unpacked" / DATABASE, name, folder)
             return Proven(
@@ -180,7 +180,7 @@ class Backups:
             raise BackupFailed(
                 f"files of this deployment are in {config.files.url}; restore with --to a folder and copy them there"
             )
-        with self._work() as folder:
+        with working(config.database) as folder:
             name, destination, manifest = self._unpack(wanted, folder / "unpacked", folder)
             files = Path(config.files_url.removeprefix("file://"))
             aside = replace_database(folder / "unpacked", manifest, config.database, files, now.astimezone(UTC))
@@ -228,28 +228,6 @@ class Backups:
             if pair[0] == name:
                 return pair
         raise BackupFailed(f"there is no backup {wanted!r:.120}; `joelclaw backup list` has their names")
-
-    @contextmanager
-    def _work(self) -> Iterator[Path]:
-        folder = self._config.database.with_name(f"{self._config.database.name}-backup-work")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / "lock").open("a")
-        except OSError as error:
-            raise BackupFailed(f"{folder} cannot be written: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BackupFailed("another backup, drill or restore is running; wait until it has ended") from None
-            for left in folder.iterdir():
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
-            work = Path(tempfile.mkdtemp(dir=folder))
-            try:
-                yield work
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
 
 
 def _open_as_a_server(database: Path, name: BackupName, folder: Path) -> None:

@@ -3,11 +3,15 @@
 
 They are made by this process from the files, beside a server or without one: reading the database
 stops nobody. Only restoring in place needs the server to be stopped.
+
+What was made or drilled by hand is in the history as well: told to the server, or left for its next
+start.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import rich_click as click
@@ -15,11 +19,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from joelclaw.cli.project import declaration, project_option
+from joelclaw.cli.project import client_of, declaration, project_option
 from joelclaw.cli.terminal import answer, out, tell
+from joelclaw.clock import SystemClock
+from joelclaw.config import Config
+from joelclaw.errors import BackupBusy, BackupDamaged, BackupFailed, CommandFailed, FileStoreFailed
 
 if TYPE_CHECKING:
-    from joelclaw.backup.making import Backups, Proven
+    from joelclaw.backup.attempts import Attempt, Work
+    from joelclaw.backup.making import Backups, Made, Proven
+
+R = TypeVar("R", "Made", "Proven")
 
 
 @click.group()
@@ -31,7 +41,7 @@ def backup() -> None:
 @project_option
 def now(project: Path) -> None:
     """Make a backup now, and let old ones go as [backup] keep says. Prints its name."""
-    made = _backups(project).make(datetime.now(UTC))
+    made = _written_down(declaration(project), "backup", lambda backups: backups.make(datetime.now(UTC)))
     answer(made.name)
     tell(f"{_contents(made.counts, made.files)}, {made.size:,} bytes, kept in {' and '.join(made.places)}.")
     if made.gone:
@@ -70,7 +80,7 @@ def verify(name: str | None, project: Path) -> None:
 @project_option
 def drill(project: Path) -> None:
     """Restore the newest backup into a scratch folder, and check that it is a sound deployment."""
-    _tell_proven(_backups(project).prove(None))
+    _tell_proven(_written_down(declaration(project), "drill", lambda backups: backups.prove(None)))
 
 
 @backup.command()
@@ -99,6 +109,47 @@ def _backups(project: Path) -> "Backups":
     from joelclaw.backup.making import Backups
 
     return Backups(declaration(project))
+
+
+def _written_down(config: Config, work: "Work", do: "Callable[[Backups], R]") -> R:
+    """What comes of work on backups, which the history has as well, also if it fails."""
+    from joelclaw.backup.attempts import Attempt, Report
+    from joelclaw.backup.making import Backups
+
+    clock = SystemClock()
+    begun_at = clock.now_ms()
+
+    def note(report: Report) -> None:
+        _hand_on(config, Attempt(work=work, begun_at=begun_at, ended_at=clock.now_ms(), report=report, by_hand=True))
+
+    backups = Backups(config)
+    try:
+        result = do(backups)
+    except BackupBusy:
+        raise  # Nothing was attempted.
+    except (BackupFailed, BackupDamaged, FileStoreFailed) as error:
+        note(Report(error=str(error)))
+        raise
+    # The same words, of which a report has those that both know.
+    note(msgspec.convert(msgspec.to_builtins(result), Report))
+    return result
+
+
+def _hand_on(config: Config, attempt: "Attempt") -> None:
+    from joelclaw.backup.attempts import RECORD, leave
+    from joelclaw.scheduler.backups import next_backup_at
+
+    try:
+        path = leave(config.database, attempt)
+    except OSError as error:
+        tell(f"This could not be noted for the history: {error.filename}: {error.strerror}")
+        return
+    try:
+        told = client_of(config, None).call(RECORD, attempt.arguments(next_backup_at(config, attempt.ended_at)))
+    except CommandFailed:
+        return  # Nobody serves, or not for us: its next start reads the note.
+    if told.succeeded:
+        path.unlink(missing_ok=True)
 
 
 def _tell_proven(proven: "Proven") -> None:

@@ -6,19 +6,23 @@ writes down what came of it together with the next time. One at a time: it does 
 meanwhile. A backup that fell due while nobody served is made at the start.
 
 One that fails is told in the log and by /health/ready, and tried again after `RETRY_MS` until
-there is one.
+there is one; a drill, after `DRILL_RETRY_MS`.
 
-Elsewhere: `system/backups.py` keeps the plan and the history; `backup/__main__.py` is the process.
+What was made by hand while nobody served is found at the start, and written down.
+
+Elsewhere: `system/backups.py` keeps the plan and the history; `backup/__main__.py` is the process;
+`backup/attempts.py` has the notes of what was made by hand.
 """
 
 import asyncio
 import sys
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import structlog
 
+from joelclaw.backup.attempts import RECORD, Attempt, Report, Work, left
 from joelclaw.clock import Clock
 from joelclaw.config import Config
 from joelclaw.engine.system_calls import SystemCalls
@@ -29,8 +33,6 @@ PLAN: Final = "_system/backups:plan"
 DUE: Final = "_system/backups:due"
 DECLARE: Final = "_system/backups:declare"
 WITHDRAW: Final = "_system/backups:withdraw"
-RECORD: Final = "_system/backups:record"
-RECORD_DRILL: Final = "_system/backups:recordDrill"
 
 RETRY_MS: Final = 15 * 60_000.0
 """A backup that failed is tried again after so long: a bucket that cannot be reached may be back by then."""
@@ -47,25 +49,6 @@ END_TIMEOUT_S: Final = 5.0
 log = structlog.get_logger("joelclaw.backup")
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the process says: a backup that was made or proven, or why there is none."""
-
-    error: str = ""
-    name: str = ""
-    size: int = 0
-    places: list[str] = []
-    counts: dict[str, int] = {}
-    files: int = 0
-
-    @property
-    def outcome(self) -> Literal["success", "failed"]:
-        return "failed" if self.error else "success"
-
-    @property
-    def documents(self) -> int:
-        return sum(self.counts.values())
-
-
 class BackupService:
     """Makes backups when they are due, as long as it runs."""
 
@@ -74,10 +57,12 @@ class BackupService:
         self._clock = clock
         self._config = config
         self._attempted_at: float | None = None
+        self._drill_tried_at: float | None = None
 
     async def run(self) -> None:
         """Work until cancelled; without `backup.cron` there is nothing to do."""
         await self.declare()
+        await self.write_down_notes()
         if self._config.backup.cron is None:
             return
         watch = self._system.watch(DUE)
@@ -97,65 +82,67 @@ class BackupService:
             if await self._ask(PLAN) is not None:
                 await self._tell(WITHDRAW)
             return
-        await self._tell(DECLARE, schedule=f"{backup.cron} {backup.tz}", at=self._next_at(self._clock.now_ms()))
+        at = next_backup_at(self._config, self._clock.now_ms())
+        await self._tell(DECLARE, schedule=f"{backup.cron} {backup.tz}", at=at)
+
+    async def write_down_notes(self) -> None:
+        """Write down what was made by hand while nobody served."""
+        for path, attempt in await asyncio.to_thread(left, self._config.database):
+            await self._tell(RECORD, **attempt.arguments(next_backup_at(self._config, attempt.ended_at)))
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("the note of a backup made by hand cannot be removed", path=str(path), reason=str(error))
 
     async def work_off(self, due: dict[str, Any] | None) -> None:
-        """Make the backup that is due, and drill it if it is time for that."""
-        # The subscription may repeat itself, from before the attempt was written down.
-        if due is None or due["attemptAt"] == self._attempted_at:
+        """Make the backup that is due, and drill it if it is time for that; or drill again."""
+        if due is None:
             return
-        made = await self._make()
-        self._attempted_at = due["attemptAt"]
-        if made and self._drill_follows(due["drilledAt"]):
+        # The subscription may repeat itself, from before the attempt was written down.
+        if due["backupAt"] is not None and due["backupAt"] != self._attempted_at:
+            made = await self._make()
+            self._attempted_at = due["backupAt"]
+            if made and self._drill_follows(due["drilledAt"]):
+                await self.drill()
+        elif (
+            due["drillAt"] is not None
+            and due["drillAt"] != self._drill_tried_at
+            and self._config.backup.drill != "never"
+        ):
             await self.drill()
+            self._drill_tried_at = due["drillAt"]
 
     async def drill(self) -> None:
         """Have the newest backup restored into a scratch folder, and write down what came of it."""
-        begun_at = self._clock.now_ms()
-        report = await self._run("drill")
-        if report.error:
+        attempt = await self._attempt("drill")
+        if attempt.report.error:
             log.error(
                 "a drill failed: the newest backup cannot be restored. Look into it with joelclaw backup drill, "
                 "and make a new one: joelclaw backup now",
-                reason=report.error,
+                reason=attempt.report.error,
             )
-        await self._tell(
-            RECORD_DRILL,
-            outcome=report.outcome,
-            begunAt=begun_at,
-            endedAt=self._clock.now_ms(),
-            name=report.name,
-            documents=float(report.documents),
-            files=float(report.files),
-            error=report.error,
-        )
+        await self._tell(RECORD, **attempt.arguments(None))
 
     async def _make(self) -> bool:
-        begun_at = self._clock.now_ms()
-        report = await self._run("make")
-        now = self._clock.now_ms()
+        attempt = await self._attempt("backup")
+        report = attempt.report
         if report.error:
             log.error(
                 "a backup failed; it is tried again. Mend the cause, or make one by hand: joelclaw backup now",
                 reason=report.error,
                 retry_minutes=RETRY_MS / 60_000,
             )
+            next_at: float | None = attempt.ended_at + RETRY_MS
         else:
             log.info("a backup was made", name=report.name, size=report.size, places=report.places)
-        await self._tell(
-            RECORD,
-            outcome=report.outcome,
-            begunAt=begun_at,
-            endedAt=now,
-            nextAt=now + RETRY_MS if report.error else self._next_at(now),
-            name=report.name,
-            size=float(report.size),
-            documents=float(report.documents),
-            files=float(report.files),
-            destinations=report.places,
-            error=report.error,
-        )
+            next_at = next_backup_at(self._config, attempt.ended_at)
+        await self._tell(RECORD, **attempt.arguments(next_at))
         return not report.error
+
+    async def _attempt(self, work: Work) -> Attempt:
+        begun_at = self._clock.now_ms()
+        report = await self._run(work)
+        return Attempt(work=work, begun_at=begun_at, ended_at=self._clock.now_ms(), report=report)
 
     def _drill_follows(self, drilled_at: float | None) -> bool:
         drill = self._config.backup.drill
@@ -163,12 +150,7 @@ class BackupService:
             return drilled_at is None or self._clock.now_ms() - drilled_at >= WEEKLY_MS
         return drill == "always"
 
-    def _next_at(self, after: float) -> float:
-        backup = self._config.backup
-        assert backup.cron is not None
-        return next(calendar_times(backup.cron, backup.tz, after))
-
-    async def _run(self, work: Literal["make", "drill"]) -> Report:
+    async def _run(self, work: Work) -> Report:
         """Have a process do it. Cancelled, it ends the process."""
         pipe = asyncio.subprocess.PIPE
         try:
@@ -204,6 +186,12 @@ class BackupService:
                 await asyncio.sleep(TELL_RETRY_S)
             else:
                 return
+
+
+def next_backup_at(config: Config, after: float) -> float | None:
+    """When a backup is due next; None: none is declared."""
+    backup = config.backup
+    return None if backup.cron is None else next(calendar_times(backup.cron, backup.tz, after))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -11,12 +11,16 @@ What lies there may belong to somebody: a database that was moved away for a mom
 that was named by mistake. So a place has an owner, the first database that used it, and nothing
 is gone through on another's behalf.
 
+A backup that is being made needs the bytes that its snapshot refers to, also of files that were deleted
+since. So nothing is removed meanwhile; whether one is being made is asked after it is settled what to remove.
+
 Elsewhere: `system/files.py` has the notes and the records; `files/` the bytes.
 """
 
 import asyncio
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
 
@@ -38,6 +42,10 @@ RETRY_S: Final = 30.0
 log = structlog.get_logger("joelclaw.files")
 
 
+IsCopying: TypeAlias = Callable[[], bool]
+"""Whether a backup is being made, so that bytes have to stay."""
+
+
 def owner_of(secret: bytes) -> str:
     """How a database signs a place, without giving its secret away."""
     return sha256(b"joelclaw files of " + secret).hexdigest()
@@ -46,11 +54,14 @@ def owner_of(secret: bytes) -> str:
 class FileSweeper:
     """Removes bytes that are no file's, as long as it runs."""
 
-    def __init__(self, system: SystemCalls, files: FileStore, clock: Clock, secret: bytes) -> None:
+    def __init__(
+        self, system: SystemCalls, files: FileStore, clock: Clock, secret: bytes, is_copying: IsCopying
+    ) -> None:
         self._system = system
         self._files = files
         self._clock = clock
         self._owner = owner_of(secret)
+        self._is_copying = is_copying
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -89,6 +100,8 @@ class FileSweeper:
         old = [each.name for each in kept if each.modified_at < self._clock.now_ms() - SPARED_MS]
         # What is asked for only now was recorded by now, or is not going to be.
         unknown = await self._system.ask(UNKNOWN, keys=old) if old else []
+        if await asyncio.to_thread(self._is_copying):
+            return 0  # They are there when all is gone through the next time.
         for name in unknown:
             await self._files.remove(name)
         return len(unknown)
@@ -110,6 +123,8 @@ class FileSweeper:
 
     async def _remove(self, notes: list[dict[str, Any]]) -> bool:
         """Remove these bytes, then the notes. A note of bytes that are gone already does no harm."""
+        if await asyncio.to_thread(self._is_copying):
+            return False
         try:
             for note in notes:
                 await self._files.remove(note["key"])

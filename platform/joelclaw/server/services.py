@@ -5,10 +5,12 @@ Services: what the platform does by itself beside answering.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from joelclaw.backup.working import is_copying
 from joelclaw.config import Config
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
@@ -44,7 +46,7 @@ def services(
         BackupService(SystemCalls(engine), engine.clock, config),
         Crons(SystemCalls(engine), engine.clock),
         Expiry(SystemCalls(engine)),
-        FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret),
+        FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret, partial(is_copying, config.database)),
         Jobs(engine),
     ]
 

@@ -111,6 +111,10 @@ def _examine(config: Config) -> Iterator[Finding]:
         from joelclaw.cli.provider_checks import check_providers
 
         yield from check_providers(config, os.environ, SystemClock().now_ms())
+    if config.auth.issuers:
+        from joelclaw.cli.issuer_checks import check_issuers
+
+        yield from check_issuers(config, SystemClock().now_ms)
 
 
 # -- ports

@@ -37,6 +37,7 @@ from joelclaw.schema.kinds import Field, ObjectKind, TableNumbers
 from joelclaw.schema.naming import Naming
 from joelclaw.schema.pagination import PageOptions
 from joelclaw.schema.shapes import ArgumentsShape, Shape, argument_of, shape_of
+from joelclaw.schema.source import statements
 from joelclaw.schema.validators import ObjectType
 from joelclaw.values.names import camel
 
@@ -56,7 +57,7 @@ class Source:
     def __init__(self, file: str, tree: ast.Module) -> None:
         self.file = file
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        self._definitions = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+        self._definitions = [node for node in statements(tree) if isinstance(node, kinds)]
 
     def place_of(self, fn: Callable[..., Any], parameter: str | None = None) -> Place:
         """The line of a function's `def`, or of one of its parameters."""
@@ -65,13 +66,13 @@ class Source:
         name = getattr(fn, "__name__", "")
         below = [node for node in self._definitions if node.name == name and node.lineno >= first]
         node = min(below, key=lambda node: node.lineno, default=None)
-        if node is None:
-            return Place(self.file, first)
+        if node is None or parameter is None:
+            return Place(self.file, first if node is None else node.lineno)
         lines = [argument.lineno for argument in ast.walk(node) if _is_parameter(argument, parameter)]
         return Place(self.file, lines[0] if lines else node.lineno)
 
 
-def _is_parameter(node: ast.AST, name: str | None) -> TypeGuard[ast.arg]:
+def _is_parameter(node: ast.AST, name: str) -> TypeGuard[ast.arg]:
     return isinstance(node, ast.arg) and node.arg == name
 
 

@@ -7,10 +7,29 @@ one typed into a shell, has the line of its statement only.
 """
 
 import ast
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 from joelclaw.schema.problems import Place
+
+_BODIES: Final = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements have other statements below them."""
+
+
+def statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """
+    All statements of a file, in no order. Expressions, which are most of it, are not looked at.
+
+    Every isolate reads the platform's own files so: walking all of them took a fifth of its start.
+    """
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        yield node
+        for name in _BODIES:
+            left += getattr(node, name, ())
 
 
 class ClassSource:
@@ -66,4 +85,4 @@ def _find_class(file: str, line: int, name: str) -> ast.ClassDef | None:
 
 @lru_cache(maxsize=64)
 def _classes(source: bytes) -> tuple[ast.ClassDef, ...]:
-    return tuple(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef))
+    return tuple(node for node in statements(ast.parse(source)) if isinstance(node, ast.ClassDef))

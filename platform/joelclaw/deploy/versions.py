@@ -35,7 +35,7 @@ from joelclaw.engine.engine import Crew, Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import AppRefused, CommandFailed, DeployRefused, IsolateDied, PlatformError, SystemCallFailed
 from joelclaw.functions.calls import Call
-from joelclaw.functions.environment import ALL_VALUES, BUILT_IN
+from joelclaw.functions.environment import ALL_VALUES
 from joelclaw.functions.manifest import Place, Problem
 from joelclaw.isolate.messages import Load
 from joelclaw.limits import MIB
@@ -389,29 +389,32 @@ class Versions:
         )
 
     async def _env(self, declared: Mapping[str, str | FromEnvironment], own: Mapping[str, str]) -> dict[str, str]:
-        values, problems = {}, []
-        missing = {name for name in declared if name not in own}
-        later = await self._variables() if missing else set()
-        for name in sorted(missing):
-            value = declared[name]
-            if isinstance(value, FromEnvironment):
-                found = os.environ.get(value.name)
-                if found is None and name not in later:
-                    problems.append(_unset(name, value.name))
-                    continue
-                value = found or ""
-            if name in BUILT_IN:
-                continue
-            values[name] = value
-        if problems:
-            raise AppRefused(problems)
+        values: dict[str, str] = {}
+        unset: dict[str, str] = {}
+        for name, value in sorted(declared.items()):
+            found = os.environ.get(value.name) if isinstance(value, FromEnvironment) else value
+            if found is not None:
+                values[name] = found
+            elif name not in own:
+                assert isinstance(value, FromEnvironment)
+                unset[name] = value.name
+        await self._check_unset(unset)
         return values | dict(own)
 
-    async def _variables(self) -> set[str]:
-        """Names of the variables that are set at run time."""
+    async def _check_unset(self, unset: Mapping[str, str]) -> None:
+        """
+        Raises:
+            AppRefused: A variable is missing in the environment, and is not set at run time either.
+        """
         if self._engine.release is None:
-            return set()
-        return {variable["name"] for variable in await self._system.ask(ALL_VALUES)}
+            # What is set at run time cannot be asked yet, and who starts has served with this before.
+            for name, variable in unset.items():
+                log.warning("a variable is not set where the server runs", name=name, variable=variable)
+        elif unset:
+            later = {variable["name"] for variable in await self._system.ask(ALL_VALUES)}
+            problems = [_unset(name, variable) for name, variable in unset.items() if name not in later]
+            if problems:
+                raise AppRefused(problems)
 
     async def _keep(self, digest: str, packed: bytes) -> None:
         try:

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
+import structlog
 
 from joelclaw.auth.codes import CodeMaker, CodeSettings, EmailCode, Letters
 from joelclaw.auth.destinations import Destinations
@@ -207,6 +209,15 @@ class People:
 
     def table(self, name: str) -> list[dict[str, Any]]:
         return self.rows(name)[name]
+
+
+def log_of(module: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a module logs from now on, however other tests in this process have configured logging."""
+    capture = structlog.testing.LogCapture()
+    wrapper = structlog.make_filtering_bound_logger(0)
+    log = structlog.wrap_logger(None, [capture], wrapper, dict, cache_logger_on_first_use=False)
+    monkeypatch.setattr(module, "log", log)
+    return capture.entries
 
 
 def code_in(mail: Mail) -> str:

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from joelclaw.auth import codes
 from joelclaw.auth.codes import CodeMaker, CodeSettings
 from joelclaw.functions.sign_in import SignIn
 from tests.auth.journey import APP, SITE
-from tests.auth.mailing import People, Refused, code_in, link_in
+from tests.auth.mailing import People, Refused, code_in, link_in, log_of
 from tests.functions.deployment import deploy
 
 Open = Callable[..., People]
@@ -216,13 +217,30 @@ def test_a_limited_mail_leaves_the_code_before_it(here: People) -> None:
     assert here.call("email-otp", email=ANN, code=code)["tokens"]
 
 
-def test_all_mails_together_have_a_ceiling(people: Open) -> None:
-    """P10: many addresses are mailed no more than `auth.mail.per_hour` allows, and nobody is told."""
+def test_all_mails_together_have_a_ceiling(people: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P10: many addresses are mailed no more than `auth.mail.per_hour` allows; nobody is told, but the log."""
     here = people(mails_per_hour=7)
+    lines = log_of(codes, monkeypatch)
     for number in range(20):
-        assert here.call("email-otp", email=f"p{number}@example.com") == {"started": True}
+        asking = {"email": f"p{number}@example.com", "network": f"192.0.2.{number}"}
+        assert here.call("email-otp", **asking) == {"started": True}
     assert len(here.mails) == 7
     assert len(here.table("_auth_codes")) == 7
+    assert [line["log_level"] for line in lines] == ["error"] * 13
+    assert "raise auth.mail.per_hour" in lines[0]["event"]
+
+
+def test_one_network_takes_no_more_than_half_of_the_mails(people: Open) -> None:
+    """P10: so it does not keep everybody else from signing in by mail; whichever method it asks by."""
+    here = people(mails_per_hour=7, verify=True)
+    for number in range(10):
+        for method in ("email-otp", "magic-link"):
+            assert here.call(method, email=f"{method}{number}@example.com") == {"started": True}
+        asking = {"flow": "signUp", "email": f"p{number}@example.com", "password": "correct horse"}
+        assert here.call("password", **asking) == {"tokens": None}
+    assert len(here.mails) == 3
+    assert here.call("email-otp", email=ANN, network="192.0.2.2") == {"started": True}
+    assert here.mails[-1].to == ANN
 
 
 def test_codes_are_uniform_and_not_repeated(here: People) -> None:

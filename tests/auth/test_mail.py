@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,6 +23,7 @@ from joelclaw.auth.codes import Letters
 from joelclaw.auth.mail import Mail, SmtpMailer, TerminalMailer, composed, open_mailer
 from joelclaw.config import load_config
 from joelclaw.errors import ConfigRefused, MailFailed
+from tests.auth.mailing import log_of
 
 SENDER = "Example <no-reply@example.com>"
 HELLO = Mail(to="ann@example.com", subject="12345678 is your code for Bücher", text="Your code:\n\n    12345678\n")
@@ -295,10 +295,10 @@ def test_the_name_of_an_app_is_one_line_in_mails() -> None:
     assert Letters(TerminalMailer(), " ", 1).app == "joelclaw"
 
 
-def test_in_development_mails_are_shown() -> None:
+def test_in_development_mails_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a server they are in the log, codes and all, at a level that is never hidden."""
-    with structlog.testing.capture_logs() as lines:
-        asyncio.run(TerminalMailer().send(HELLO))
+    lines = log_of(mailing, monkeypatch)
+    asyncio.run(TerminalMailer().send(HELLO))
     assert [(line["log_level"], line["to"], line["message"]) for line in lines] == [("warning", HELLO.to, HELLO.text)]
 
 

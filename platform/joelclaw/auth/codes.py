@@ -39,6 +39,13 @@ REDEEM: Final = "_system/auth/codes:redeem"
 log = structlog.get_logger("joelclaw.auth")
 
 
+_LIMITS: Final = {
+    "everybody": "sign-in sends no more mails in this hour; raise auth.mail.per_hour if they were wanted",
+    "network": "one network has asked for half of the hour's mails of sign-in, and gets no more; "
+    "raise auth.mail.per_hour if it is a server that asks for many people",
+}
+
+
 class CodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[auth.sign_in.email-otp]`: codes to type in."""
 
@@ -81,8 +88,8 @@ class Letters:
             SignInRefused: Nobody takes it.
         """
         if limit is not None:
-            if limit == "everybody":
-                log.error("sign-in sends no more mails in this hour; raise auth.mail.per_hour if they were wanted")
+            if limit != "address":
+                log.error(_LIMITS[limit], per_hour=self.per_hour)
             return
         try:
             await self._mailer.send(mail)
@@ -106,7 +113,7 @@ class EmailCode:
         email = parse_address(attempt.params.get("email"))
         code = attempt.params.get("code")
         if code is None:
-            return await self._begin(email)
+            return await self._begin(email, attempt)
         address = folded(email)
         return told(
             await self._system.tell(
@@ -122,7 +129,7 @@ class EmailCode:
         """A short code without its address is nobody's."""
         return None
 
-    async def _begin(self, email: str) -> Started:
+    async def _begin(self, email: str, attempt: Attempt) -> Started:
         code, address = self._codes.draw(), folded(email)
         mailing = await self._system.tell(
             BEGIN,
@@ -131,6 +138,7 @@ class EmailCode:
             email=email,
             hash=self._codes.mac("sign_in", address, code),
             ttlMs=self._codes.ttl_ms,
+            network=network_of(attempt.origin.address),
             mailsPerHour=self._letters.per_hour,
         )
         await self._letters.send(code_mail(self._letters.app, email, code, self._codes.ttl_ms), mailing["limit"])

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from joelclaw.auth.addresses import parse_address
+from joelclaw.auth.addresses import network_of, parse_address
 from joelclaw.auth.codes import BEGIN, Letters, open_letters, opening, spoken
 from joelclaw.auth.mail import Mail
 from joelclaw.auth.oauth.steps import with_parameter
@@ -104,6 +104,7 @@ class MagicLink:
             email=email,
             hash=self._mac(code),
             ttlMs=self._ttl_ms,
+            network=network_of(attempt.origin.address),
             mailsPerHour=self._letters.per_hour,
         )
         link = with_parameter(destination, "code", code)

@@ -115,7 +115,7 @@ class Password:
     async def _sign_up(self, email: str, attempt: Attempt) -> Granted | Pending:
         address = folded(email)
         hashed = await self._hasher.hash(new_password(attempt.params.get("password")))
-        code, new = self._new_code(self._verify, "verify", address)
+        code, new = self._new_code(self._verify, "verify", address, attempt)
         entry = await self._system.tell(
             SIGN_UP,
             provider=self.id,
@@ -147,7 +147,7 @@ class Password:
         if not verdict.right:
             await self._system.tell(WAS_WRONG, network=network)
             raise _wrong()
-        code, new = self._new_code(self._verify, "verify", address)
+        code, new = self._new_code(self._verify, "verify", address, attempt)
         entry = await self._system.tell(
             SIGN_IN,
             provider=self.id,
@@ -176,9 +176,9 @@ class Password:
             )
         )
 
-    async def _begin_reset(self, email: str, attempt: Attempt) -> Pending:  # noqa: ARG002 (as all flows)
+    async def _begin_reset(self, email: str, attempt: Attempt) -> Pending:
         address = folded(email)
-        code, new = self._new_code(self._resets, "reset", address)
+        code, new = self._new_code(self._resets, "reset", address, attempt)
         entry = await self._system.tell(BEGIN_RESET, provider=self.id, address=address, code=new)
         if entry is not None:
             # Nobody waits for it: how long a mail takes would tell that there is an account.
@@ -221,7 +221,9 @@ class Password:
     def _app(self) -> str:
         return "" if self._letters is None else self._letters.app
 
-    def _new_code(self, codes: CodeMaker | None, purpose: str, address: str) -> tuple[str, dict[str, Any] | None]:
+    def _new_code(
+        self, codes: CodeMaker | None, purpose: str, address: str, attempt: Attempt
+    ) -> tuple[str, dict[str, Any] | None]:
         """A code to mail, and what is kept of it; nothing where none is wanted."""
         if codes is None or self._letters is None:
             return "", None
@@ -229,6 +231,7 @@ class Password:
         return code, {
             "hash": codes.mac(purpose, address, code),
             "ttlMs": codes.ttl_ms,
+            "network": network_of(attempt.origin.address),
             "mailsPerHour": self._letters.per_hour,
         }
 

@@ -31,16 +31,24 @@ PAUSE: Final = PlatformLimit("sign-in mail pause", rate=1, per="1m")
 MAILS: Final = PlatformLimit("sign-in mail", rate=5, per="1h")
 """To one address."""
 
-MailLimit = Literal["address", "everybody"]
+MailLimit = Literal["address", "network", "everybody"]
 
 
-def spend_mail(ctx: MutationCtx, address: str, per_hour: int) -> MailLimit | None:
-    """May a mail go to this address? If so, it is counted; otherwise whose limit it would break."""
+def spend_mail(ctx: MutationCtx, address: str, network: str, per_hour: int) -> MailLimit | None:
+    """
+    May a mail go to this address? If so, it is counted; otherwise whose limit it would break.
+
+    `per_hour` is what all may have together. One network may ask for half of them, so that it takes them from nobody.
+    """
     everybody = PlatformLimit("sign-in mail to everybody", rate=per_hour, per="1h")
+    networks = PlatformLimit("sign-in mail of networks", rate=max(1, per_hour // 2), per="1h")
     if not (PAUSE.check(ctx, address).ok and MAILS.check(ctx, address).ok):
         return "address"
+    if not networks.check(ctx, network).ok:
+        return "network"
     if not everybody.try_take(ctx).ok:
         return "everybody"
+    networks.take(ctx, network)
     PAUSE.take(ctx, address)
     MAILS.take(ctx, address)
     return None

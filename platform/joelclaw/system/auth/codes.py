@@ -89,7 +89,14 @@ INVALID: Final = Redemption(kind="invalid")
 
 @mutation
 def begin(
-    ctx: MutationCtx, provider: str, address: str, email: str, hash: str, ttl_ms: float, mails_per_hour: int
+    ctx: MutationCtx,
+    provider: str,
+    address: str,
+    email: str,
+    hash: str,
+    ttl_ms: float,
+    network: str,
+    mails_per_hour: int,
 ) -> Mailing:
     """Somebody wants to sign in with this address. Whether anybody has it already makes no difference."""
     return issue(
@@ -102,6 +109,7 @@ def begin(
             hash=hash,
             expires_at=ctx.now() + ttl_ms,
         ),
+        network,
         mails_per_hour,
     )
 
@@ -125,9 +133,9 @@ def redeem_link(ctx: MutationCtx, provider: str, hash: str, opening: Opening) ->
     return _sign_in(ctx, found, opening)
 
 
-def issue(ctx: MutationCtx, code: Code, mails_per_hour: int) -> Mailing:
+def issue(ctx: MutationCtx, code: Code, network: str, mails_per_hour: int) -> Mailing:
     """Keep a code instead of the one before, if a mail may go out."""
-    limit = budgets.spend_mail(ctx, code.address, mails_per_hour)
+    limit = budgets.spend_mail(ctx, code.address, network, mails_per_hour)
     if limit is None:
         before = _find(ctx, code.provider, code.purpose, code.address)
         if before is not None:

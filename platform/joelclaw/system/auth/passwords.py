@@ -70,6 +70,9 @@ class NewCode(Object):
 
     hash: str
     ttl_ms: float
+    network: str
+    """Who asks for it."""
+
     mails_per_hour: int
 
 
@@ -106,7 +109,7 @@ def sign_up(
     if code is not None and (found is None or not found.verified):
         return _mail_code(ctx, provider, address, email, code, password=hash)
     if found is not None:
-        limit = None if code is None else budgets.spend_mail(ctx, address, code.mails_per_hour)
+        limit = None if code is None else budgets.spend_mail(ctx, address, network, code.mails_per_hour)
         budgets.FAILURES.try_take(ctx, network)
         return Entry(kind="taken", limit=limit)
     arrival = budgets.ARRIVALS.try_take(ctx, network)
@@ -268,7 +271,7 @@ def _mail_code(
         expires_at=ctx.now() + new.ttl_ms,
         password=password,
     )
-    return Entry(kind="mailed", limit=issue(ctx, code, new.mails_per_hour).limit)
+    return Entry(kind="mailed", limit=issue(ctx, code, new.network, new.mails_per_hour).limit)
 
 
 def _open(ctx: MutationCtx, password: Password, opening: Opening) -> Grant:

@@ -127,6 +127,17 @@ def test_ids_are_kept_digit_by_digit_and_names_may_be_missing(
     assert account["name"] == {"huge_id": "Mona Lisa", "nameless": "nameless"}[persona]
 
 
+def test_what_would_make_a_token_too_large_is_left_out(journey: Journey, github: FakeGithub) -> None:
+    """A name or picture beyond 512 bytes is none; the login stands in for the name."""
+    long = person(1001, "mona", name="\u4f60" * 171) | {"avatar_url": "https://a.example/" + "x" * 500}
+    github.personas["public"] = Persona(long, [address("mona@example.com", primary=True)])
+
+    journey.sign_in()
+
+    account = only(journey.table("_auth_accounts"))
+    assert (account["name"], account["image"]) == ("mona", None)
+
+
 def test_react_native_names_the_provider(journey: Journey) -> None:
     """O8: code and verifier with the provider's name sign in as well; a wrong verifier is pending, not an error."""
     landed, verifier = journey.go()

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 ID_LENGTH_MAX: Final = 255
-TEXT_LENGTH_MAX: Final = 1_000
-"""Of names and addresses of pictures, which go into every token."""
+TEXT_BYTES_MAX: Final = 512
+"""Of names and addresses of pictures, which go into every token, and a token has to fit into a cookie."""
 
 _NO_IDS: Final = frozenset({"", "0", "undefined", "null", "none", "nan", "true", "false", "[object object]"})
 
@@ -40,10 +40,10 @@ def account_id(value: Any) -> str:
 
 
 def text(said: Mapping[str, Any], *names: str) -> str | None:
-    """The first of these fields that has text in it."""
+    """The first of these fields that has text in it, and not too much."""
     for name in names:
         value = said.get(name)
-        if isinstance(value, str) and value.strip() and len(value) <= TEXT_LENGTH_MAX:
+        if isinstance(value, str) and value.strip() and len(value.encode("utf-8", "replace")) <= TEXT_BYTES_MAX:
             return value.strip()
     return None
 

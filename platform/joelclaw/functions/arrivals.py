@@ -38,7 +38,8 @@ class ArrivalReader:
         self, functions: Iterable[LoadedFunction], tables: Mapping[str, TableInfo[Any]], *, complete: bool
     ) -> LoadedFunction | None:
         """The app's mutation, if it has one. Without all of its functions and tables nothing is missing for sure."""
-        own = [function for function in functions if not function.path.startswith(SYSTEM_PREFIX)]
+        ours = (SYSTEM_PREFIX, *TAKEN)
+        own = [function for function in functions if not function.path.startswith(ours)]
         table = tables.get(self._sign_in.user_table)
         if self._sign_in.hook is None:
             if table is not None:

@@ -20,7 +20,7 @@ from joelclaw.functions.calls import Identity
 from joelclaw.functions.rules import is_among
 from joelclaw.functions.sign_in import LoginSession
 from joelclaw.schema.keys import could_be
-from joelclaw.schema.kinds import Kind
+from joelclaw.schema.kinds import Kind, NullKind, UnionKind
 from joelclaw.schema.tables import Table
 from joelclaw.values.names import camel
 
@@ -214,10 +214,16 @@ def _may_identify(field: str) -> bool:
 
 def fitting(value: Any, kind: Kind) -> Any:
     """An account's number, which tokens may carry as text and apps keep as a number, or the other way round."""
-    if could_be(kind, value):
+    # Null takes no value at all, and `could_be` says yes to it: a number or null would have to be text, too.
+    members = [
+        member
+        for member in (kind.members if isinstance(kind, UnionKind) else (kind,))
+        if not isinstance(member, NullKind)
+    ]
+    if any(could_be(member, value) for member in members):
         return value
-    if isinstance(value, str) and value.isdecimal() and could_be(kind, 0):
+    if isinstance(value, str) and value.isdecimal() and any(could_be(member, 0) for member in members):
         return int(value)
-    if isinstance(value, (int, float)) and could_be(kind, ""):
+    if isinstance(value, (int, float)) and any(could_be(member, "") for member in members):
         return str(int(value))
     return None

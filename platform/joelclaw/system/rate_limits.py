@@ -23,7 +23,10 @@ from joelclaw.schema.indexes import index
 from joelclaw.schema.tables import Table
 
 LINGER_MS: Final = 60_000.0
-"""A full bucket's document stays so long: a key that is in use is written over, not removed and made anew."""
+"""
+A full bucket's document stays so long at most. So a key that is in use is written over, not removed and made anew, and
+whoever waits for documents to sweep is told of it once a minute, not at every take.
+"""
 
 SLACK_MS: Final = 0.001
 """What rounding may add to an instant over a bucket of thirds."""
@@ -58,7 +61,8 @@ def take(ctx: MutationCtx, name: str, key: str, n: int, interval_ms: float, burs
     if bucket is None:
         ctx.db.insert(Bucket(name=name, key=key, full_at=full_at, forget_at=full_at + LINGER_MS))
     else:
-        ctx.db.patch(bucket, full_at=full_at, forget_at=full_at + LINGER_MS)
+        forget_at = bucket.forget_at if full_at <= bucket.forget_at else full_at + LINGER_MS
+        ctx.db.patch(bucket, full_at=full_at, forget_at=forget_at)
     return Allowance(ok=True, left=_left(full_at, now, interval_ms, burst))
 
 

@@ -2,7 +2,8 @@
 What joelclaw.toml says of a provider: `[auth.sign_in.github]`.
 
 Which kind it is, its `type` says, or else its id (`github`, `google`, `gitlab`). Client id and secret come from
-the environment, `AUTH_GITHUB_ID` and `AUTH_GITHUB_SECRET`, unless the table says otherwise.
+the environment, `AUTH_GITHUB_ID` and `AUTH_GITHUB_SECRET`, unless the table says otherwise; so does an issuer,
+`AUTH_WORK_ISSUER`. The names are those of projects that come from Convex Auth.
 """
 
 from collections.abc import Mapping
@@ -105,9 +106,11 @@ def read_settings(config: Config, environ: Mapping[str, str], id: str) -> Settin
     """
     table: dict[str, Any] = dict(config.auth.sign_in.get(id, {}))
     kind = table.pop("type", id)
-    if kind in ISSUERS:
-        table.setdefault("issuer", ISSUERS[kind])
-    for field, variable in _variables(id).items():
+    issuer = environ.get(_variable(id, "ISSUER")) or ISSUERS.get(kind)
+    if KINDS[kind] is OidcSettings and issuer is not None:
+        table.setdefault("issuer", issuer)
+    for field, what in (("client_id", "ID"), ("client_secret", "SECRET")):
+        variable = _variable(id, what)
         if field not in table:
             if not environ.get(variable):
                 raise ConfigRefused(
@@ -120,6 +123,5 @@ def read_settings(config: Config, environ: Mapping[str, str], id: str) -> Settin
     return read_table(config.source, table, KINDS[kind], "auth", "sign_in", id)
 
 
-def _variables(id: str) -> dict[str, str]:
-    name = id.upper().replace("-", "_")
-    return {"client_id": f"AUTH_{name}_ID", "client_secret": f"AUTH_{name}_SECRET"}
+def _variable(id: str, what: str) -> str:
+    return f"AUTH_{id.upper().replace('-', '_')}_{what}"

@@ -338,6 +338,16 @@ def test_every_answer_keeps_to_itself(journey: Journey, oidc: FakeOidc) -> None:
         assert seen.headers["content-type"] == "text/html; charset=utf-8"
 
 
+def test_the_host_of_a_request_counts_for_nothing(journey: Journey) -> None:
+    """R6: the callback is where the deployment says that it is, whatever the request says of its host."""
+    evil = {"Host": "evil.example.com", "X-Forwarded-Host": "evil.example.com", "Forwarded": "host=evil.example.com"}
+
+    away = journey.request("GET", journey.begin().url, headers=evil)
+
+    assert away.parameters["redirect_uri"] == [f"{SITE}/api/auth/callback/acme"]
+    assert "evil" not in away.location
+
+
 @pytest.mark.parametrize(
     "id", ["nobody", "../acme", "..%2Facme", "acme%2F..", "acme/x", "", "ACME", "acme%00", "acme.json", "%61cme"]
 )

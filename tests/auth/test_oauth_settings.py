@@ -2,10 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from joelclaw.auth.destinations import Destinations
+from joelclaw.auth.methods import Toolbox
 from joelclaw.auth.oauth.client import Checks, Credentials, Tokens, authorization_url
+from joelclaw.auth.oauth.method import OAuth, open_method
 from joelclaw.auth.oauth.providers import Github, make_provider
 from joelclaw.auth.oauth.settings import GithubSettings, Oauth2Settings, OidcSettings, Settings, read_settings
 from joelclaw.auth.outbound import Outbound
@@ -95,6 +99,41 @@ def test_an_oauth_server_needs_its_endpoints(tmp_path: Path) -> None:
     settings = read(tmp_path, f'{declared}userinfo_url = "https://f/me"\npkce = false\n', environ, "forum")
     assert isinstance(settings, Oauth2Settings)
     assert settings.pkce is False
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'base_url = "http://g.corp"',
+            "joelclaw.toml:2: auth.sign_in.github.base_url is not https, which is for development",
+        ),
+        ('api_url = "http://g.corp/api"', "joelclaw.toml:2: auth.sign_in.github.api_url is not https, which is for"),
+    ],
+)
+def test_plain_http_is_refused_when_a_server_starts(tmp_path: Path, text: str, said: str) -> None:
+    """O19: outside development, with the line; in development it passes."""
+    (tmp_path / "joelclaw.toml").write_text(f"[auth.sign_in.github]\n{text}\n")
+    environ = {"AUTH_GITHUB_ID": "id", "AUTH_GITHUB_SECRET": "secret"}
+    anything: Any = None
+
+    def opened(*, development: bool) -> OAuth:
+        toolbox = Toolbox(
+            config=load_config(tmp_path, environ),
+            environ=environ,
+            system=anything,
+            tokens=anything,
+            clock=SystemClock(),
+            site_origin="https://site",
+            destination=Destinations([], development=development),
+            development=development,
+        )
+        return open_method("github", toolbox)
+
+    assert opened(development=True).callback_url == "https://site/api/auth/callback/github"
+    with pytest.raises(ConfigRefused) as caught:
+        opened(development=False)
+    assert str(caught.value).startswith(said)
 
 
 def test_more_parameters_replace_none_of_ours() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from joelclaw.auth.oauth.client import Trial, try_credentials
 from joelclaw.auth.oauth.providers import make_provider
-from joelclaw.auth.oauth.settings import KINDS, Settings, read_settings
+from joelclaw.auth.oauth.settings import KINDS, Settings, addresses_of, read_settings
 from joelclaw.auth.oauth.steps import callback_url
 from joelclaw.auth.outbound import Outbound
 from joelclaw.cli.checks import LOCAL, Finding
@@ -88,9 +88,8 @@ def _check_callback(check: str, callback: str) -> Finding:
 
 def _check_addresses(check: str, settings: Settings) -> Iterator[Finding]:
     """What is declared is https; what is discovered, the server sees to itself."""
-    for name in ("base_url", "api_url", "issuer", "authorize_url", "token_url", "userinfo_url"):
-        address = getattr(settings, name, None)
-        if address is not None and urlsplit(address).scheme != "https":
+    for name, address in addresses_of(settings).items():
+        if urlsplit(address).scheme != "https":
             said = f"{name} is {address}, which works in development alone"
             yield Finding(check, "warning", said, "write https://")
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -38,6 +39,8 @@ ADOPT: Final = "_system/auth/keys:adopt"
 LIST: Final = "_system/auth/keys:list"
 REPLACE_ALL: Final = "_system/auth/keys:replaceAll"
 NAME_ISSUER: Final = "_system/auth/keys:nameIssuer"
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 IMPORTED_KEY: Final = "JWT_PRIVATE_KEY"
 """An environment variable of projects that come from elsewhere: their key goes on signing."""
@@ -131,6 +134,9 @@ def _tell_callbacks(methods: Mapping[str, Method]) -> None:
     for id, method in methods.items():
         if isinstance(method, Travelling):
             log.info(f"people sign in with {id}; the address to register there is {method.callback_url}")
+            parts = urlsplit(method.callback_url)
+            if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+                log.warning("codes come back readable; put TLS in front, and declare server.site_origin with https://")
 
 
 async def open_keyring(engine: Engine, config: Config, environ: Mapping[str, str]) -> tuple[Seal, Keyring]:

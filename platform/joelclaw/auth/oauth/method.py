@@ -20,13 +20,13 @@ from joelclaw.auth.addresses import network_of
 from joelclaw.auth.methods import Toolbox
 from joelclaw.auth.oauth.client import Checks, authorization_url, error_code, exchange
 from joelclaw.auth.oauth.providers import Endpoints, Provider, make_provider
-from joelclaw.auth.oauth.settings import read_settings
+from joelclaw.auth.oauth.settings import addresses_of, read_settings
 from joelclaw.auth.oauth.steps import SIGN_IN_PATH, DeadEnd, Onward, callback_url, with_parameter
 from joelclaw.auth.outbound import Outbound
 from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Attempt, Granted, Pending, Redirect, granted
 from joelclaw.engine.system_calls import SystemCalls
-from joelclaw.errors import ProviderFailed, SignInRefused, SystemCallFailed
+from joelclaw.errors import ConfigRefused, ProviderFailed, SignInRefused, SystemCallFailed
 from joelclaw.functions.sign_in import provider_field
 from joelclaw.system.auth.accounts import Profile
 from joelclaw.values.names import camel
@@ -228,10 +228,16 @@ def open_method(id: str, toolbox: Toolbox) -> OAuth:
     The provider as it is declared.
 
     Raises:
-        ConfigRefused: It is declared wrong, or its client id or secret is nowhere.
+        ConfigRefused: It is declared wrong, its client id or secret is nowhere, or it is not asked over https.
     """
     settings = read_settings(toolbox.config, toolbox.environ, id)
     outbound = Outbound(development=toolbox.development)
+    for name, address in addresses_of(settings).items():
+        refusal = outbound.refusal(address)
+        if refusal is not None:
+            source = toolbox.config.source
+            line = source.line("auth", "sign_in", id, name)
+            raise ConfigRefused(source.path.name, line, f"auth.sign_in.{id}.{name} {refusal}; write https://")
     return OAuth(
         make_provider(id, settings, outbound, toolbox.clock),
         toolbox.system,

@@ -123,5 +123,15 @@ def read_settings(config: Config, environ: Mapping[str, str], id: str) -> Settin
     return read_table(config.source, table, KINDS[kind], "auth", "sign_in", id)
 
 
+ADDRESSES: Final = ("base_url", "api_url", "issuer", "authorize_url", "token_url", "userinfo_url")
+"""Settings that are asked, or that browsers are sent to."""
+
+
+def addresses_of(settings: Settings) -> dict[str, str]:
+    """The addresses that are declared of a provider, by the setting."""
+    found = {name: getattr(settings, name, None) for name in ADDRESSES}
+    return {name: address for name, address in found.items() if address is not None}
+
+
 def _variable(id: str, what: str) -> str:
     return f"AUTH_{id.upper().replace('-', '_')}_{what}"

@@ -493,6 +493,28 @@ def test_crons_of_the_declaration_are_followed(play: Callable[[Scene], None], ro
     play(scene)
 
 
+def test_issuers_of_the_declaration_are_followed(play: Callable[[Scene], None], root: Path) -> None:
+    """Their tokens count from the deploy on; one that is wrong leaves those that served."""
+
+    async def scene(shop: Workshop) -> None:
+        declared = (root / "joelclaw.toml").read_text()
+        line = declared.count("\n") + 1
+        await shop.live()
+        assert shop.deployer.issuers == ()
+        entry = f'{declared}[[auth.issuers]]\ndomain = "a.example.com"\napplication_id = "app"\n'
+        await shop.saved_and_live("joelclaw.toml", entry)
+        [issuer] = shop.deployer.issuers
+        assert issuer.name == "https://a.example.com"
+
+        told = await shop.saved_and_refused("joelclaw.toml", entry.replace("a.example.com", "a"))
+        assert told.startswith(f"joelclaw.toml:{line + 1}: [[auth.issuers]]: domain is no address")
+        assert shop.deployer.issuers == (issuer,)
+        await shop.saved_and_live("joelclaw.toml", declared)
+        assert shop.deployer.issuers == ()
+
+    play(scene)
+
+
 CLEANING = """
 from joelclaw import MutationCtx, mutation
 

@@ -185,6 +185,10 @@ class KeySets:
     def __len__(self) -> int:
         return len(self._held)
 
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._outbound.close()
+
     async def get(self, issuer: Issuer, *, again: bool = False) -> KeySet:
         """
         The keys of an issuer. `again`: one is missing in those that there are; ask, if that is not long ago.

@@ -94,6 +94,11 @@ class IssuerTokens:
         self._check_not_over(known.asker)
         return known.asker
 
+    async def aclose(self) -> None:
+        """Ask nobody any more."""
+        if self._key_sets is not None:
+            await self._key_sets.aclose()
+
     async def _verify(self, token: str) -> Asker:
         read = read_token(token)
         issuer = self._issuer(read.claims)

@@ -14,7 +14,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -145,9 +145,10 @@ async def _serve(
                 return  # Told to stop before there was anything to serve.
             sign_in = await _open_sign_in(engine, config, development=development)
             key_table = KeyTable(SystemCalls(engine), engine.clock)
+            others = issuer_tokens(engine, deployer, development=development)
             authenticator = Authenticator(
                 AdminKeys(key_table.known, config.server.admin_key),
-                _verifier(sign_in, users or issuer_tokens(engine, deployer, development=development)),
+                _verifier(sign_in, users or others),
             )
             files = open_files(config.files_url, config.files_credentials)
             storage = StorageRoutes(
@@ -159,7 +160,7 @@ async def _serve(
             )
             transfers = Transfers(engine, config.transfers)
             ending = [] if sign_in is None else [sign_in.departures]
-            async with running([transfers, *ending, key_table, *services(engine, config, files)]):
+            async with aclosing(others), running([transfers, *ending, key_table, *services(engine, config, files)]):
                 await _serve_api(
                     config,
                     engine,

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from joelclaw.auth.declaring import sign_in_of
 from joelclaw.auth.issuers import advice_of, issuers_of
 from joelclaw.config import load_config
 from joelclaw.files.receiving import receive
+from joelclaw.functions.calls import Identity
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.loader import load_app
 from joelclaw.functions.storage import Places
@@ -339,6 +341,45 @@ def test_the_examples_of_the_rate_limits_page_run(tmp_path: Path) -> None:
         assert allowance == {"ok": False, "left": 0.0, "retryAt": app.hooks.time.now_ms() + 360_000}
     finally:
         app.close()
+
+
+def test_the_examples_of_the_sessions_page_run(tmp_path: Path) -> None:
+    """What docs/sessions.md shows: a user made by the app's mutation, devices that are left, and declarations."""
+    page = ROOT / "docs" / "sessions.md"
+    texts = examples(page)
+    files = {name: text for name, text in texts.items() if not name.startswith("tests/")}
+    declared = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    for number, text in enumerate(declared):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "joelclaw.toml").write_text(text)
+        load_config(tmp_path / str(number), {"JOELCLAW_AUTH_KEY": "k" * 32})
+    sign_in = sign_in_of(load_config(tmp_path / "1", {}), "https://site.example.com")
+    assert sign_in is not None
+    app = deploy(tmp_path, files, sign_in=sign_in)
+    try:
+        profile = {"provider": "github", "accountId": "12", "kind": "oauth", "name": "Ann"}
+        grants = [
+            app.mutate("_system/auth/sessions:signIn", profile=profile, replacing=None, refresh=refresh)
+            for refresh in ("first", "second")
+        ]
+        subject = f"{grants[0]['user']}|{grants[0]['session']}"
+        ann = {"identity": Identity(sign_in.issuer, subject, f"{sign_in.issuer}|ann", {})}
+        assert value_of(app.run_query("users:me", **ann))["name"] == "Ann"
+        assert value_of(app.run_mutation("users:leaveAllOthers", **ann)) == 1
+        assert [device["id"] for device in value_of(app.run_query("users:devices", **ann))] == [grants[0]["session"]]
+        spam = {**profile, "accountId": "13", "claims": {"login": "spam"}}
+        with pytest.raises(CallError, match="BANNED"):
+            app.mutate("_system/auth/sessions:signIn", profile=spam, replacing=None, refresh="third")
+    finally:
+        app.close()
+    project = tmp_path / "tested"
+    project.mkdir()
+    for name, text in texts.items():
+        path = project / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (project / "joelclaw.toml").write_text(declared[1])
+    run_module("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=project)
 
 
 def test_the_examples_of_the_other_issuers_page_run(tmp_path: Path) -> None:

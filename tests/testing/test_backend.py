@@ -128,6 +128,21 @@ def test_a_role_lasts_as_long_as_the_test(project: Project, notes: ModuleType) -
 # -- live results
 
 
+def test_somebody_signs_in_as_for_real(lab: Backend, notes: ModuleType) -> None:
+    """`sign_in` opens a login session of a user who is made at the first time, and of the same one at the second."""
+    phone, desk = lab.sign_in("12", name="Ann"), lab.sign_in("12", name="Ann")
+
+    assert phone.token_identifier == desk.token_identifier != lab.sign_in("13").token_identifier
+    assert phone.query(notes.devices) == ["github", "github"]
+    assert phone.query(notes.name) == "Ann"
+    assert phone.mutation(notes.leave_others) == 1
+    assert phone.query(notes.devices) == ["github"]
+    joel = lab.sign_in("14", claims={"login": "Joel"})
+    assert joel.query(notes.owners_secret) == "swordfish"
+    with pytest.raises(CallRefused):
+        lab.as_user("x", provider="github", githubId="14", login="joel").query(notes.owners_secret)
+
+
 def test_a_subscription_follows_what_it_read(lab: Backend, notes: ModuleType) -> None:
     """Each write that concerns it is shown when the call has returned; one that does not runs nothing."""
     live = lab.subscribe(notes.texts)

@@ -27,7 +27,7 @@ from joelclaw.auth.keyring import ALGORITHM, Keyring, SigningKey
 from joelclaw.clock import Clock
 from joelclaw.engine.asker import Asker, asker_of
 from joelclaw.errors import TokenRefused
-from joelclaw.functions.calls import Identity
+from joelclaw.functions.sign_in import own_identity
 
 AUDIENCE: Final = "convex"
 """What clients expect our tokens to be for."""
@@ -42,8 +42,6 @@ REMEMBERED_MAX: Final = 4_096
 REFRESH_ID_BYTES: Final = 24
 
 _RESERVED: Final = frozenset({"sub", "iss", "aud", "iat", "exp", "nbf", "jti"})
-_RENAMED: Final = {"picture": "pictureUrl", "email_verified": "emailVerified"}
-"""Claims that functions see under another name, as those of other issuers."""
 
 _PURPOSE: Final = "refresh"
 
@@ -184,12 +182,8 @@ class OwnTokens:
             raise TokenRefused("InvalidAuthHeader", "The token does not hold yet")
         user, session = subject.split("|")
         # The issuer's name of today: moving to another domain makes nobody somebody else.
-        identity = Identity(
-            issuer=self.issuer,
-            subject=subject,
-            token_identifier=f"{self.issuer}|{user}",
-            claims={_RENAMED.get(name, name): value for name, value in claims.items() if name not in _RESERVED},
-        )
+        said = {name: value for name, value in claims.items() if name not in _RESERVED}
+        identity = own_identity(self.issuer, user, session, said)
         return asker_of(identity, expires_at=expires * 1000, session=session)
 
     # -- refresh tokens

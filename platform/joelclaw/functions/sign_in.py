@@ -6,10 +6,12 @@ None of it is secret. Keys, providers' secrets and tokens stay in the gateway.
 Elsewhere: `system/auth/` decides with it who somebody is and how long they stay signed in.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
+from joelclaw.functions.calls import Identity
 from joelclaw.schema.problems import Place
 from joelclaw.schema.structs import Object
 
@@ -77,3 +79,17 @@ PROFILE_FIELDS: Final = (
 def provider_field(provider: str) -> str:
     """Where a user's document has the account at this provider: `github_id`."""
     return f"{provider.replace('-', '_')}_id"
+
+
+_RENAMED: Final = {"picture": "pictureUrl", "email_verified": "emailVerified"}
+"""Claims that functions see under another name, as those of other issuers."""
+
+
+def own_identity(issuer: str, user: str, session: str, claims: Mapping[str, Any]) -> Identity:
+    """
+    Whoever this deployment has signed in, as functions see them.
+
+    The token identifier has no session in it, so it is the same on all devices and may stand in a document.
+    """
+    renamed = {_RENAMED.get(name, name): value for name, value in claims.items()}
+    return Identity(issuer, f"{user}|{session}", f"{issuer}|{user}", renamed)

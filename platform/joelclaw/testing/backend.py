@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from joelclaw.engine.isolates import Isolate
 from joelclaw.errors import CallFailed, Misuse
 from joelclaw.files.opening import open_files
 from joelclaw.functions.calls import Failure
+from joelclaw.functions.sign_in import own_identity
 from joelclaw.functions.storage import Places
 from joelclaw.isolate.logs import captured
 from joelclaw.isolate.messages import Role
@@ -39,11 +40,14 @@ from joelclaw.testing.live import Live
 from joelclaw.testing.projects import DATABASE, Project, load_project
 from joelclaw.testing.time import START_MS, TestClock
 from joelclaw.testing.web import Answered, Doors
+from joelclaw.values.names import camel
 
 T = TypeVar("T")
 
 ISSUER: Final = "https://issuer.test"
 """Who vouches for the users of a test that does not care."""
+
+SIGN_IN: Final = "_system/auth/sessions:signIn"
 
 TURNS_MAX: Final = 100_000
 """Turns of the event loop for what one call causes. Beyond this something causes itself."""
@@ -108,6 +112,39 @@ class Backend(Caller):
             if identity.token_identifier not in members:
                 members.append(identity.token_identifier)
         return Caller(self, asker_of(identity))
+
+    def sign_in(
+        self,
+        account: str = "user",
+        *,
+        provider: str | None = None,
+        kind: Literal["oauth", "email", "credentials", "anonymous"] = "oauth",
+        **profile: Any,
+    ) -> Caller:
+        """
+        Somebody who signs in to this deployment (`[auth] providers`), as for real: with a document, a login session
+        and a token of its own. The first time, their document is made, by the app's own mutation if it has one.
+
+        `account` is who they are at `provider`, the first declared one unless said; `profile` is what that has
+        verified: name, email, email_verified, image, trusted, claims.
+        """
+        declared = self._load.sign_in
+        if declared is None:
+            raise Misuse("nobody can sign in to this deployment; declare how: [auth] providers, in joelclaw.toml")
+        grant = self.internal.mutation(
+            SIGN_IN,
+            profile={
+                "provider": provider or self._project.config.auth.providers[0],
+                "accountId": account,
+                "kind": kind,
+                **{camel(name): value for name, value in profile.items()},
+            },
+            replacing=None,
+            refresh=self._random.randbytes(16).hex(),
+        )
+        user, session = grant["user"], grant["session"]
+        identity = own_identity(declared.issuer, user, session, grant["claims"])
+        return Caller(self, asker_of(identity, session=session))
 
     def as_admin(self, subject: str | None = None, *, issuer: str = ISSUER, **claims: Any) -> Caller:
         """Somebody with an admin key; with a subject, one who acts as that user."""

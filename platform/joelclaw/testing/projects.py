@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from joelclaw.auth.declaring import sign_in_of
 from joelclaw.clock import MovableClock
 from joelclaw.config import Config, load_config
 from joelclaw.errors import Misuse
@@ -53,6 +54,7 @@ class Project:
             limits=config.limits,
             development=True,
             roles={role: list(members) for role, members in config.auth.roles.items()},
+            sign_in=sign_in_of(config, SITE_ORIGIN),
             api_origin=API_ORIGIN,
             site_origin=SITE_ORIGIN,
             files_url=f"file://{folder}/files",
@@ -97,6 +99,7 @@ def load_project(root: str | Path = ".") -> Project:
             config.app.wire_names,
             config.limits,
             cron_declarations(config),
+            sign_in_of(config, SITE_ORIGIN),
         )
         _projects[root] = Project(config, app)
     return _projects[root]

@@ -36,7 +36,7 @@ from joelclaw.schema.marks import Id
 from joelclaw.schema.structs import Object
 from joelclaw.schema.tables import Table
 from joelclaw.system.auth import users
-from joelclaw.system.auth.accounts import Account, claims_of
+from joelclaw.system.auth.accounts import Account, Profile, claims_of, resolve
 
 REMEMBERED_MS: Final = 60_000.0
 """How much longer than its tokens an ended session is remembered: clocks differ, and tokens have leeway."""
@@ -175,6 +175,13 @@ def find_session(ctx: QueryCtx, session: str | None) -> OpenSession | None:
 
 
 # -- what the gateway asks
+
+
+@mutation
+def sign_in(ctx: MutationCtx, profile: Profile, replacing: str | None, refresh: str) -> Grant:
+    """Sign in whomever a method has verified, where that is all there is to decide."""
+    account = resolve(ctx, profile, initiating_user=user_of(ctx, replacing))
+    return open_session(ctx, account, replacing=replacing, refresh=refresh)
 
 
 @mutation

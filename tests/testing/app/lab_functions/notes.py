@@ -167,3 +167,13 @@ def chatty(ctx: QueryCtx) -> None:
     logging.getLogger("lab").error("went wrong")
     structlog.get_logger().warning("structured", number=1)
     warnings.warn("beware", stacklevel=1)
+
+
+@query(allow=signed_in)
+def devices(ctx: QueryCtx) -> list[str]:
+    return [session.provider for session in ctx.auth.sessions()]
+
+
+@mutation(allow=signed_in)
+def leave_others(ctx: MutationCtx) -> int:
+    return ctx.auth.end_sessions()

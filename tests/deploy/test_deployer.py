@@ -499,7 +499,6 @@ def test_issuers_of_the_declaration_are_followed(play: Callable[[Scene], None], 
     async def scene(shop: Workshop) -> None:
         declared = (root / "joelclaw.toml").read_text()
         line = declared.count("\n") + 1
-        await shop.live()
         assert shop.deployer.issuers == ()
         entry = f'{declared}[[auth.issuers]]\ndomain = "a.example.com"\napplication_id = "app"\n'
         await shop.saved_and_live("joelclaw.toml", entry)

@@ -142,9 +142,13 @@ class Journey:
 
     # -- the client
 
-    def begin(self, provider: str | None = None, *, redirect_to: Any = None, session: str | None = None) -> Redirect:
+    def begin(
+        self, provider: str | None = None, *, redirect_to: Any = None, session: str | None = None, page: str = APP
+    ) -> Redirect:
         params = {} if redirect_to is None else {"redirectTo": redirect_to}
-        result = self._runner.run(self.methods[provider or self._first].sign_in(attempt(params, session=session)))
+        result = self._runner.run(
+            self.methods[provider or self._first].sign_in(attempt(params, session=session, page=page))
+        )
         assert isinstance(result, Redirect)
         return result
 
@@ -255,10 +259,11 @@ class Journey:
         self.app.hooks.time.advance(timedelta(**duration))
 
 
-def attempt(params: dict[str, Any], verifier: str | None = None, session: str | None = None) -> Attempt:
-    return Attempt(
-        params=params, verifier=verifier, asker=ANONYMOUS, session=session, origin=Origin(page=APP, address="192.0.2.1")
-    )
+def attempt(
+    params: dict[str, Any], verifier: str | None = None, session: str | None = None, page: str = APP
+) -> Attempt:
+    origin = Origin(page=page, address="192.0.2.1")
+    return Attempt(params=params, verifier=verifier, asker=ANONYMOUS, session=session, origin=origin)
 
 
 def github_settings(github: FakeGithub, **more: Any) -> GithubSettings:

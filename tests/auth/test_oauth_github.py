@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from joelclaw.auth.oauth import method
 from joelclaw.auth.oauth.steps import with_parameter
 from joelclaw.auth.sign_in import Granted, Pending
 from joelclaw.errors import SignInRefused
@@ -257,6 +258,16 @@ def test_a_foreign_destination_is_refused_before_anything_exists(journey: Journe
     assert journey.table("_auth_flows") == []
 
 
+def test_a_foreign_page_is_no_destination(journey: Journey) -> None:
+    """H9: a page that may not end a sign-in can begin one; it ends in the app all the same, and a path of it, too."""
+    for asked, landing in ((None, f"{APP}?code="), ("/mine", f"{APP}/mine?code=")):
+        redirect = journey.begin(page="https://evil.example.com", redirect_to=asked)
+
+        landed = journey.open(journey.visit(journey.open(redirect.url).location))
+
+        assert landed.location.startswith(landing)
+
+
 def test_what_is_added_to_the_address_changes_nothing(journey: Journey) -> None:
     """R3: the stored destination is used, whatever stands in the address that the browser opens."""
     redirect = journey.begin(redirect_to="/mine")
@@ -374,8 +385,10 @@ def test_nine_wrong_tries_are_forgiven(journey: Journey) -> None:
     assert journey.redeem(landed.code, verifier) is not None
 
 
-def test_a_code_is_redeemed_once(journey: Journey) -> None:
-    """O7: the second time is null, opens no session, and is noticed."""
+def test_a_code_is_redeemed_once(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O7: the second time is null, opens no session, and is in the log."""
+    warned: list[str] = []
+    monkeypatch.setattr(method.log, "warning", lambda event, **_: warned.append(event), raising=False)
     landed, verifier = journey.go()
     journey.redeem(landed.code, verifier)
     sessions = journey.table("_auth_sessions")
@@ -384,6 +397,7 @@ def test_a_code_is_redeemed_once(journey: Journey) -> None:
 
     assert journey.table("_auth_sessions") == sessions
     assert only(journey.table("_auth_flows"))["spent"] is True
+    assert warned == ["a code was redeemed twice"]
 
 
 def test_a_code_holds_two_minutes(journey: Journey) -> None:

@@ -374,3 +374,24 @@ def test_a_server_in_development_takes_no_deploys(site: Site) -> None:
     site.deployment.url = site.deployment.server.tells("  clients: ")
 
     assert "`joelclaw dev` serves the files of its project" in site.refused("deploy")
+
+
+def test_the_deploy_of_the_page_changes_what_it_shows(site: Site) -> None:
+    """What docs/deploying.md deploys is taken, on top of the version that it speaks of, and told in the same lines."""
+    page = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text("utf-8")
+    files = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", page, re.DOTALL))
+    shown = re.findall(r"^[-+~] \w+ \S+$", page, re.MULTILINE)
+    for project in (site.deployment.project, site.project):
+        (project / "app_functions" / "b.py").unlink()
+    functions = files["app_functions/notes.py"]
+    begin, end = functions.index("@query"), functions.index("@mutation")
+    site.save("app_functions/notes.py", functions[:begin] + functions[end:])
+    site.save("schema.py", re.sub(r" +(author|by_author) ?[:=].*\n", "", files["schema.py"]))
+    site.deploy()
+    id = site.deployment.mutation("notes:add", text="Hello")
+    for name, text in files.items():
+        site.save(name, text)
+
+    assert site.run("deploy").out.splitlines() == shown
+    assert id
+    assert site.deployment.query("notes:byAuthor", author="") == ["Hello"]

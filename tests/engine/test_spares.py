@@ -79,3 +79,23 @@ def test_without_spares_a_process_is_started() -> None:
         await isolate.close()
 
     play(scene, 0)
+
+
+def test_spares_are_held_for_a_time_only() -> None:
+    """Where none wait as a rule, they do for a while after they were asked for; then they end, and none is started."""
+
+    async def scene(spares: Spares) -> None:
+        spares.hold(2, for_s=3_600.0)
+        filling = spares._filling  # noqa: SLF001 - nobody else waits for it
+        assert filling is not None
+        await within_patience("spares", filling)
+        assert len(spares) == 2
+        spares.hold(2, for_s=0.0)
+        while spares._closing is None:  # noqa: SLF001 - the loop turns until the time is over
+            await asyncio.sleep(0)
+        await within_patience("the end of spares", spares._closing)  # noqa: SLF001
+        assert len(spares) == 0
+        spares.refill()
+        assert len(spares) == 0
+
+    play(scene, 0)

@@ -55,6 +55,9 @@ FORGET: Final = "_system/deployments:forget"
 PART_BYTES: Final = MIB
 """Code is kept in pieces that a mutation takes easily."""
 
+SECOND_THOUGHTS_S: Final = 600.0
+"""After a deploy, a rollback finds processes that wait for it for so long."""
+
 log = structlog.get_logger("joelclaw.deploy")
 
 
@@ -312,6 +315,7 @@ class Versions:
                 took_ms=round(took_ms),
             )
             await self._clear_up()
+            self._engine.expect_deploy(SECOND_THOUGHTS_S)
         return Done(
             number=version.number,
             before=before,

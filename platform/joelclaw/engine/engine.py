@@ -259,6 +259,10 @@ class Engine:
             if old_writer is not None:
                 await old_writer.close()
 
+    def expect_deploy(self, for_s: float) -> None:
+        """Keep as many isolates waiting as the next deploy takes, for a time: it is as much faster then."""
+        self._spares.hold(self.limits.readers + 2, for_s)
+
     async def try_out(self, crew: Crew) -> None:
         """
         Find out whether a crew's code could serve; then it is dismissed. Mutations wait while documents are checked.

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -212,16 +213,59 @@ def test_links_are_refused(tmp_path: Path, kind: bytes) -> None:
 
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
-    """What is no archive, has no manifest, or no database of ours, is refused with the reason."""
+    """What is no archive, or has no database, is refused with the reason."""
     (tmp_path / "noise").write_bytes(b"noise")
     digest = hashlib.sha256(b"noise").hexdigest()[:16]
     with pytest.raises(BackupDamaged, match="cannot be unpacked"):
         read_archive(tmp_path / "noise", f"joelclaw-20261124T040000Z-1-{digest}.tar.gz", tmp_path / "a")
     path, backup = hostile(tmp_path, (tarfile.TarInfo("joelclaw.db"), b"x"))
-    with pytest.raises(BackupDamaged, match="no manifest"):
+    with pytest.raises(BackupDamaged, match="its database is none"):
         read_archive(path, backup, tmp_path / "b")
     with pytest.raises(BackupDamaged, match="such a name"):
         read_archive(path, "backup.tar.gz", tmp_path / "c")
+
+
+@pytest.mark.parametrize("pages", [1, 2**22])
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path: Path, pages: int) -> None:
+    """A database that is not as large as it says, or larger than the room that there is, is never written."""
+    page = bytearray(2**20)
+    page[:16] = b"SQLite format 3\0"
+    page[16:18] = (4_096).to_bytes(2, "big")
+    page[28:32] = pages.to_bytes(4, "big")
+    # Gigabytes of zeros, of which only the beginning is here: whoever read on would find the end missing.
+    info = tarfile.TarInfo("joelclaw.db")
+    info.size = 2**34
+    raw = gzip.compress(info.tobuf(tarfile.PAX_FORMAT) + bytes(page))
+    name = f"joelclaw-20261124T040000Z-1-{hashlib.sha256(raw).hexdigest()[:16]}.tar.gz"
+    (tmp_path / name).write_bytes(raw)
+    folder = tmp_path / "unpacked"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**34))
+        with pytest.raises((BackupDamaged, BackupFailed)) as caught:
+            read_archive(tmp_path / name, name, folder)
+
+    assert ("as large as it says" if pages == 1 else "there is no room") in str(caught.value)
+    assert not (folder / "joelclaw.db").exists()
+
+
+def test_files_that_the_database_does_not_know_are_refused(house: House, tmp_path: Path) -> None:
+    """Before they are unpacked, whatever their size."""
+    made = house.backups().make(NOW)
+    with tarfile.open(house.archive(made.name)) as whole:
+        database = whole.extractfile("joelclaw.db")
+        assert database is not None
+        raw = database.read()
+    name = "files/00000000-0000-4000-8000-000000000000"
+    path, hostile_name = hostile(tmp_path, (tarfile.TarInfo("joelclaw.db"), raw), (tarfile.TarInfo(name), b"0" * 99))
+    with pytest.raises(BackupDamaged) as caught:
+        read_archive(path, hostile_name, tmp_path / "unpacked")
+
+    assert "not what its database says" in str(caught.value)
+    assert os.listdir(tmp_path / "unpacked" / "files") == []
+
+    path, hostile_name = hostile(tmp_path, (tarfile.TarInfo("joelclaw.db"), raw))
+    with pytest.raises(BackupDamaged, match="no manifest"):
+        read_archive(path, hostile_name, tmp_path / "again")
 
 
 def test_restoring_in_place_sets_the_old_aside(house: House) -> None:

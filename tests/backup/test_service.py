@@ -2,17 +2,21 @@
 
 import asyncio
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from joelclaw.backup import opening
 from joelclaw.backup.making import Backups
 from joelclaw.backup.working import work_folder
 from joelclaw.config import Config, load_config
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import ConfigRefused
+from joelclaw.isolate.messages import Load
 from joelclaw.scheduler.backups import DECLARE, RETRY_MS, BackupService
 from joelclaw.system.backups import DRILL_RETRY_MS
 from tests.backup.test_backups import APP, House, left_over
@@ -211,6 +215,72 @@ def test_a_failed_drill_is_told(night: Night) -> None:
     assert [drill["outcome"] for drill in night.look("drills")] == ["success", "failed", "success"]
     assert len(night.look("list")) == 1
     assert night.look("due") is None
+
+
+def app_of(house: House) -> Load:
+    """The app that serves, as a server knows it."""
+    return Load(
+        role="writer",
+        root=str(house.root / "app"),
+        functions="app_functions",
+        schema="schema.py",
+        wire_names="camel",
+        store_url="",
+        durability="full",
+        env={"SECRET": "of the app"},
+        development=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("SELECT 1", ""),
+        ("UPDATE \"notes.documents\" SET doc = json_set(doc, '$.text', 5)", "text"),
+        ("UPDATE \"notes.byText.{index}\" SET key = X'00' || key", "where its index byText should have it"),
+    ],
+)
+def test_a_drill_looks_at_documents_as_the_app_would(night: Night, damage: str, words: str) -> None:
+    """A field that does not fit the schema, or a document that its index has elsewhere, is a failed drill."""
+    with closing(sqlite3.connect(night.config.database)) as connection, connection:
+        relations = [name for (name,) in connection.execute('SELECT relation FROM "joelclaw.indexes"')]
+        [by_text] = [name for name in relations if name.startswith("notes.byText")]
+        connection.execute(damage.replace("notes.byText.{index}", by_text))
+    night.clock.advance(HOUR)
+    asyncio.run(night.service.drill())  # There is none yet.
+    night.work_off()
+    night.service = BackupService(night, night.clock, night.config, lambda: app_of(night.house))  # type: ignore[arg-type]
+    night.clock.advance(HOUR)
+    asyncio.run(night.service.drill())
+
+    drill = night.look("drills")[0]
+    assert drill["outcome"] == ("failed" if words else "success"), drill["error"]
+    assert words in drill["error"]
+    assert drill["sampled"] == []
+
+
+def test_an_app_that_does_not_load_fails_a_drill(night: Night) -> None:
+    """What could not be checked is not called sound."""
+    (night.house.root / "app" / "schema.py").write_text("1 +")
+    night.clock.advance(HOUR)
+    night.work_off()
+    night.service = BackupService(night, night.clock, night.config, lambda: app_of(night.house))  # type: ignore[arg-type]
+    night.clock.advance(HOUR)
+    asyncio.run(night.service.drill())
+
+    assert "the app does not load" in night.look("drills")[0]["error"]
+
+
+def test_large_tables_are_sampled_and_that_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest and the newest documents are looked at; the history names the tables."""
+    monkeypatch.setattr(opening, "DOCUMENTS_MAX", 2)
+    monkeypatch.setattr(opening, "DOCUMENTS_AT_ONCE", 1)
+    for number in range(4):
+        house.store_file(str(number).encode())
+    house.settle()
+    made = house.backups().make(START)
+
+    assert house.backups().prove(made.name).sampled == ["_storage", "_storage_keys"]
 
 
 def test_no_drill_is_tried_again_where_none_is_wanted(night: Night) -> None:

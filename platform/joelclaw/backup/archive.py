@@ -11,8 +11,9 @@ With the digest in its name a backup is whole or it is not there: no second file
 or be another's. Any flipped bit is found before anything is unpacked, also where a tar file
 has room that nothing looks at.
 
-Reading trusts nothing: no name but these is unpacked, no links, nothing larger than the
-manifest of the database says, everything in pieces.
+Reading trusts nothing: no name but these is unpacked, no links, everything in pieces, and no more
+than was announced: the database is as large as its own first page says, and fits into the room that there is;
+it is sound before anything after it is looked at, and says which files there are and how large.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -32,7 +34,15 @@ from typing import IO, Final, NamedTuple, Self
 
 import msgspec
 
-from joelclaw.backup.snapshot import Contents, StoredBytes, check_database, stored_files, sync_file
+from joelclaw.backup.snapshot import (
+    HEADER_BYTES,
+    Contents,
+    StoredBytes,
+    check_database,
+    database_bytes,
+    stored_files,
+    sync_file,
+)
 from joelclaw.errors import BackupDamaged, BackupFailed, BytesMissing
 from joelclaw.files.protocol import FileStore
 
@@ -42,6 +52,7 @@ FILES: Final = "files/"
 MANIFEST: Final = "manifest.json"
 PIECE_BYTES: Final = 1024 * 1024
 MANIFEST_BYTES_MAX: Final = 512 * 1024 * 1024
+ROOM_LEFT_BYTES: Final = 64 * 1024 * 1024
 LEVEL: Final = 6
 DIGEST_LENGTH: Final = 16
 
@@ -181,6 +192,7 @@ def read_archive(path: Path, name: str, folder: Path) -> Manifest:
 
 def _unpack(path: Path, name: str, folder: Path) -> Manifest:
     parts: list[Part] = []
+    sizes: dict[str, int] = {}
     with gzip.open(path, "rb") as compressed, tarfile.open(fileobj=compressed, mode="r|") as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
@@ -200,14 +212,34 @@ def _unpack(path: Path, name: str, folder: Path) -> Manifest:
                 return manifest
             if not _is_part(member.name, first=not parts):
                 raise BackupDamaged(name, f"{member.name!r:.80} is no part of a backup")
+            head = b""
+            if parts:
+                if sizes.get(member.name) != member.size:
+                    raise BackupDamaged(name, f"{member.name} in it is not what its database says")
+            else:
+                head = content.read(HEADER_BYTES)
+                if database_bytes(head) != member.size:
+                    raise BackupDamaged(name, "its database is none, or not as large as it says itself")
+            _require_room(folder, member.size)
             with (folder / member.name).open("xb") as target:
                 hashing = _Hashing(target)
+                hashing.write(head)
                 while piece := content.read(PIECE_BYTES):
                     hashing.write(piece)
                 target.flush()
                 os.fsync(target.fileno())
             parts.append(Part(name=member.name, size=member.size, sha256=hashing.digest.hexdigest()))
+            if len(parts) == 1:
+                check_database(folder / DATABASE)
+                sizes = {FILES + stored.key: stored.size for stored in stored_files(folder / DATABASE)}
     raise BackupDamaged(name, "it has no manifest")
+
+
+def _require_room(folder: Path, size: int) -> None:
+    """Before it is written, and with something left: the deployment that runs here needs room, too."""
+    free = shutil.disk_usage(folder).free
+    if size > free - ROOM_LEFT_BYTES:
+        raise BackupFailed(f"there is no room in {folder} to unpack {size:,} bytes: {free:,} are free; make some")
 
 
 def _is_part(name: str, *, first: bool) -> bool:

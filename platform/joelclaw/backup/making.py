@@ -7,11 +7,9 @@ has its name.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -19,17 +17,14 @@ from joelclaw.backup.archive import DATABASE, BackupName, Manifest, find_name, r
 from joelclaw.backup.declaring import check_declaration
 from joelclaw.backup.destinations import Destination, open_destination
 from joelclaw.backup.keep import surplus
+from joelclaw.backup.opening import open_as_a_server
 from joelclaw.backup.restoring import replace_database
 from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
 from joelclaw.backup.working import copying, working
 from joelclaw.config import Config
-from joelclaw.errors import BackupDamaged, BackupFailed, DocumentRefused, StoreUnreadable
+from joelclaw.errors import BackupFailed
 from joelclaw.files.opening import open_files
-from joelclaw.schema.layout import DocumentKey, TableLayout
-from joelclaw.store.protocol import Snapshot
-from joelclaw.store.sqlite import open_sqlite
-
-DOCUMENTS_AT_ONCE: Final = 128
+from joelclaw.isolate.messages import Load
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +47,8 @@ class Proven(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     counts: dict[str, int]
     files: int
+    sampled: list[str] = []
+    """Tables too large to compare each document with the schema and its indexes."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +116,11 @@ class Backups:
             for name, place in sorted(found)
         ]
 
-    def prove(self, wanted: str | None) -> Proven:
+    def prove(self, wanted: str | None, load: Load | None = None) -> Proven:
         """
         Unpack a backup, or the newest, into a scratch folder, check all of it, and open it as a server would.
+
+        `load` says which app that server has; None: whichever, and its documents are only known to be JSON.
 
         Raises:
             BackupDamaged: It is not what was written.
@@ -129,9 +128,13 @@ class Backups:
         """
         with working(self._config.database) as folder:
             name, destination, manifest = self._unpack(wanted, folder / "unpacked", folder)
-            _open_as_a_server(folder / "unpacked" / DATABASE, name, folder)
+            sampled = open_as_a_server(folder / "unpacked" / DATABASE, str(name), load, folder)
             return Proven(
-                name=str(name), place=destination.place, counts=manifest.counts, files=len(manifest.parts) - 1
+                name=str(name),
+                place=destination.place,
+                counts=manifest.counts,
+                files=len(manifest.parts) - 1,
+                sampled=sampled,
             )
 
     def restore_to(self, wanted: str, target: Path) -> Proven:
@@ -228,40 +231,3 @@ class Backups:
             if pair[0] == name:
                 return pair
         raise BackupFailed(f"there is no backup {wanted!r:.120}; `joelclaw backup list` has their names")
-
-
-def _open_as_a_server(database: Path, name: BackupName, folder: Path) -> None:
-    """
-    Open a restored database to write to it, as a server does at its start, and read the platform's own tables.
-
-    Without the app: its code may be another by now, and is no part of a backup.
-    """
-    # Late: only proving takes it.
-    from joelclaw.functions.loader import load_app
-
-    for part in ("app_functions/__init__.py", "schema.py"):
-        (folder / part).parent.mkdir(exist_ok=True)
-        (folder / part).touch()
-    app = load_app(folder)
-
-    def examine(layout: TableLayout, raws: list[bytes]) -> list[list[DocumentKey]]:
-        table = app.tables[layout.name]
-        return [table.keys(table.check(raw), layout) for raw in raws]
-
-    try:
-        with closing(open_sqlite(f"sqlite:///{database}")) as store:
-            layout = store.prepare([table.spec for table in app.tables.values()], examine)
-            app.adopt(layout)
-            with store.read() as snapshot:
-                for table in layout.tables:
-                    for raw in _documents(snapshot, table):
-                        app.tables[table.name].check(raw)
-    except (StoreUnreadable, DocumentRefused) as error:
-        raise BackupDamaged(str(name), f"a server cannot open its database: {error}") from error
-
-
-def _documents(snapshot: Snapshot, table: TableLayout) -> Iterator[bytes]:
-    start = b""
-    while found := snapshot.scan(table, table.by_creation_time, start, None, limit=DOCUMENTS_AT_ONCE):
-        yield from (raw for _, raw in found)
-        start = found[-1][0] + b"\0"

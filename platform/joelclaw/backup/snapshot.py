@@ -15,11 +15,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from joelclaw.errors import BackupDamaged, BackupFailed
 from joelclaw.store.sqlite_catalog import APPLICATION_ID, FORMAT
 from joelclaw.store.sqlite_statements import quoted
+
+HEADER_BYTES: Final = 100
 
 _COUNT_DANGLING = "SELECT count(*) FROM {} AS i WHERE NOT EXISTS (SELECT 1 FROM {} AS d WHERE d.row = i.row)"
 
@@ -58,6 +60,18 @@ def take_snapshot(database: Path, copy: Path) -> None:
     except sqlite3.Error as error:
         raise BackupFailed(f"{database} cannot be copied to {copy}: {error}") from error
     sync_file(copy)
+
+
+def database_bytes(header: bytes) -> int:
+    """
+    How large a database is by the first `HEADER_BYTES` of it; 0, if it is none.
+
+    Follows "Database File Format", section 1.3. `VACUUM INTO` writes all of its pages and nothing else.
+    """
+    if len(header) < HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):
+        return 0
+    page_bytes = int.from_bytes(header[16:18], "big")
+    return (65_536 if page_bytes == 1 else page_bytes) * int.from_bytes(header[28:32], "big")
 
 
 def check_database(path: Path) -> Contents:

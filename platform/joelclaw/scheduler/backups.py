@@ -16,17 +16,20 @@ Elsewhere: `system/backups.py` keeps the plan and the history; `backup/__main__.
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from joelclaw.backup.attempts import RECORD, Attempt, Report, Work, left
 from joelclaw.clock import Clock
 from joelclaw.config import Config
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import SystemCallFailed
+from joelclaw.isolate.messages import Load
 from joelclaw.scheduler.calendars import calendar_times
 
 PLAN: Final = "_system/backups:plan"
@@ -52,10 +55,14 @@ log = structlog.get_logger("joelclaw.backup")
 class BackupService:
     """Makes backups when they are due, as long as it runs."""
 
-    def __init__(self, system: SystemCalls, clock: Clock, config: Config) -> None:
+    def __init__(
+        self, system: SystemCalls, clock: Clock, config: Config, served: Callable[[], Load | None] = lambda: None
+    ) -> None:
+        """`served` tells which app serves now: a drill looks at documents as it would."""
         self._system = system
         self._clock = clock
         self._config = config
+        self._served = served
         self._attempted_at: float | None = None
         self._drill_tried_at: float | None = None
 
@@ -153,18 +160,28 @@ class BackupService:
     async def _run(self, work: Work) -> Report:
         """Have a process do it. Cancelled, it ends the process."""
         pipe = asyncio.subprocess.PIPE
+        load = self._served()
+        # What it needs of it, and nothing that is secret.
+        said = b"" if load is None else msgspec.json.encode(replace(load, env={}, files_credentials={}))
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "joelclaw.backup", work, str(self._config.root), stdout=pipe, stderr=pipe
+                sys.executable,
+                "-m",
+                "joelclaw.backup",
+                work,
+                str(self._config.root),
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
             )
         except OSError as error:
             return Report(error=f"no process can be started: {error.strerror}")
         try:
-            said, errors = await process.communicate()
+            told, errors = await process.communicate(said)
         finally:
             await _end(process)
         try:
-            return msgspec.json.decode(said, type=Report)
+            return msgspec.json.decode(told, type=Report)
         except msgspec.DecodeError:
             log.error("the process of a backup has died", frames=errors.decode("utf-8", "replace"))
             return Report(error=f"its process ended with exit code {process.returncode}; see the server's log")

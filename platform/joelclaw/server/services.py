@@ -43,7 +43,9 @@ def services(
 ) -> list[Service]:
     """What runs beside the protocols, in the order in which it is ended."""
     return [
-        BackupService(SystemCalls(engine), engine.clock, config),
+        BackupService(
+            SystemCalls(engine), engine.clock, config, lambda: engine.release.load if engine.release else None
+        ),
         Crons(SystemCalls(engine), engine.clock),
         Expiry(SystemCalls(engine)),
         FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret, partial(is_copying, config.database)),

@@ -14,7 +14,7 @@ class Page:
 
     def __init__(self, browser: Remote, name: str, url: str, **window: Any) -> None:
         self._browser = browser
-        self._name = name
+        self.name = name
         self._do("open", url=url, **window)
 
     def evaluate(self, expression: str) -> Any:
@@ -70,12 +70,29 @@ class Page:
     def click(self, button: str) -> None:
         self._do("click", button=button)
 
+    def goto(self, url: str) -> None:
+        self._do("goto", url=url)
+
+    def reload(self) -> None:
+        self._do("reload")
+
+    @property
+    def url(self) -> str:
+        url: str = self._do("url")
+        return url
+
+    @property
+    def cookies(self) -> list[dict[str, Any]]:
+        """Of the whole browser."""
+        cookies: list[dict[str, Any]] = self._do("cookies")
+        return cookies
+
     def screenshot(self, path: str, *, width: int, height: int, scheme: str) -> None:
         self._do("screenshot", path=path, width=width, height=height, scheme=scheme)
 
     def close(self) -> None:
         self._do("close")
-        assert self._browser.events(f"{self._name}: error") == []
+        assert self._browser.events(f"{self.name}: error") == []
 
     def _do(self, what: str, **request: Any) -> Any:
-        return self._browser.do(what, page=self._name, **request)
+        return self._browser.do(what, page=self.name, **request)

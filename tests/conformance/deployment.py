@@ -83,9 +83,10 @@ class Server:
 class Deployment:
     """A project and its server, which can be stopped, killed and started again."""
 
-    def __init__(self, project: Path, *, tokens: bool = False) -> None:
+    def __init__(self, project: Path, *, tokens: bool = False, development: bool = False) -> None:
         self.project = project
-        program = [str(WITH_TOKENS)] if tokens else ["-m", "joelclaw.cli", "serve"]
+        command = "dev" if development else "serve"
+        program = [str(WITH_TOKENS)] if tokens else ["-m", "joelclaw.cli", command]
         self._command = [sys.executable, *program, "--project", str(project)]
         self.server: Server
         self.url = ""
@@ -119,9 +120,9 @@ class Deployment:
         return [message["body"] for message in self.query("messages:listed", room=room)]
 
 
-def copy_app(project: Path) -> Path:
-    """A copy of the test app that takes a free port, and takes it again after a restart."""
-    shutil.copytree(APP, project, ignore=shutil.ignore_patterns("data", "__pycache__"))
+def copy_app(project: Path, app: Path = APP) -> Path:
+    """A copy of the test app (or another one) that takes a free port, and takes it again after a restart."""
+    shutil.copytree(app, project, ignore=shutil.ignore_patterns("data", "__pycache__"))
     declare(project, "api_port", str(free_port()))
     return project
 

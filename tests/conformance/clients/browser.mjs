@@ -22,8 +22,12 @@ const sockets = new Map();
 
 await talk(
   {
-    async open({ page: name, url, width = 1280, height = 800, scheme = "light" }) {
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+    /** Another page of a browser that is open already is `beside` one of its pages: a tab. */
+    async open({ page: name, url, beside = null, width = 1280, height = 800, scheme = "light" }) {
+      const context =
+        beside === null
+          ? await browser.newContext({ viewport: { width, height }, colorScheme: scheme })
+          : pages.get(beside).context();
       const page = await context.newPage();
       const counted = { opened: 0, closed: 0, ranges: 0 };
       pages.set(name, page);
@@ -47,6 +51,11 @@ await talk(
       await pages.get(page).waitForFunction(expression, undefined, { timeout: timeout_ms });
     },
 
+    goto: ({ page, url }) => pages.get(page).goto(url).then(() => null),
+    reload: ({ page }) => pages.get(page).reload().then(() => null),
+    url: ({ page }) => pages.get(page).url(),
+    cookies: ({ page }) => pages.get(page).context().cookies(),
+
     text: ({ page, selector }) => pages.get(page).locator(selector).allInnerTexts(),
     fill: ({ page, label, text }) => pages.get(page).getByLabel(label).fill(text),
     press: ({ page, key }) => pages.get(page).keyboard.press(key),
@@ -62,7 +71,13 @@ await talk(
       await page.screenshot({ path, fullPage: true });
     },
 
-    close: ({ page }) => pages.get(page).context().close(),
+    /** A browser is closed with the last of its tabs. */
+    async close({ page: name }) {
+      const context = pages.get(name).context();
+      await pages.get(name).close();
+      pages.delete(name);
+      if (context.pages().length === 0) await context.close();
+    },
   },
   () => browser.close(),
 );

@@ -1,5 +1,6 @@
 """`joelclaw.auth.oauth`: OpenID providers, what they sign, and what is not believed of it."""
 
+from base64 import urlsafe_b64encode
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -7,6 +8,7 @@ import pytest
 
 from joelclaw.auth import outbound
 from joelclaw.auth.oauth.id_tokens import TOKEN_BYTES, TokenWrong, verified_claims
+from joelclaw.auth.oauth.profiles import text
 from joelclaw.auth.oauth.steps import Onward
 from tests.auth.conftest import Start
 from tests.auth.fake_oidc import PERSON, FakeOidc
@@ -237,6 +239,37 @@ def test_an_id_token_that_is_huge_is_not_looked_at() -> None:
     """O12: beyond 16 KiB it is refused unread."""
     with pytest.raises(TokenWrong, match="larger than"):
         verified_claims("a" * (TOKEN_BYTES + 1), [], issuer="i", client_id="c", nonce="n", access_token="t", now_s=0.0)
+
+
+@pytest.mark.parametrize(
+    "header", ["[" * 10_000, '"text"', "{}", '{"alg":7}', '{"alg":["RS256"]}', '{"alg":"RS256","kid":{}}']
+)
+def test_a_header_that_is_none_is_refused(header: str) -> None:
+    """O12: whatever stands in place of an id_token's header, however deep."""
+    token = f"{urlsafe_b64encode(header.encode()).decode().rstrip('=')}.e30.e30"
+    keys = [{"kty": "RSA", "n": 7, "e": None}, "no key", {"kty": "RSA", "kid": "x"}]
+
+    with pytest.raises(TokenWrong):
+        verified_claims(token, keys, issuer="i", client_id="c", nonce="n", access_token="t", now_s=0.0)
+
+
+def test_a_key_that_cannot_be_read_hides_no_other(
+    journey: Journey, oidc: FakeOidc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside keys of other forms, and ones that are broken, the right one still verifies."""
+    published = oidc.jwks()["keys"]
+    broken = [7, {}, {"kty": "RSA", "n": 7, "e": None}, {"kty": "RSA"}, {"kty": "oct", "k": "AAAA"}]
+    monkeypatch.setattr(oidc, "jwks", lambda: {"keys": [*broken, *published]})
+
+    journey.sign_in()
+
+
+def test_text_that_nothing_can_store_is_none() -> None:
+    """Half a surrogate pair in a name, as JSON can spell it, is a missing name, and no crash."""
+    said = {"name": "\ud800", "nickname": " jane ", "picture": 7, "email": "  "}
+
+    assert text(said, "name", "nickname") == "jane"
+    assert text(said, "picture", "email", "absent") is None
 
 
 @pytest.mark.parametrize("userinfo", ["another_sub", "no_sub", "500"])

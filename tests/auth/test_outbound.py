@@ -124,6 +124,13 @@ def test_an_error_says_no_secret(github: FakeGithub) -> None:
     assert place_of("https://u:s3cret@example.com/a?code=s3cret#s3cret") == "https://example.com/a"
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000, b'{"a":"\\ud800"}'])
+def test_what_is_no_json_is_the_providers_failure(body: bytes) -> None:
+    """O14: whatever comes in place of JSON, however deep, is told with status and content type."""
+    with pytest.raises(ProviderFailed, match=r"^https://p/x answered 200 with what is no JSON \('text/html'\)$"):
+        Reply(200, {"content-type": "text/html"}, body, "https://p/x").json()
+
+
 def test_what_cannot_be_reached_is_told() -> None:
     """A port where nobody listens is a failure of the provider."""
     with pytest.raises(ProviderFailed, match="cannot be reached"):

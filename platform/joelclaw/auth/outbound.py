@@ -61,7 +61,7 @@ class Reply(NamedTuple):
         """
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             kind = self.headers.get("content-type", "no content type")
             raise ProviderFailed(self.place, f"answered {self.status} with what is no JSON ({kind[:80]!r})") from None
 

@@ -53,7 +53,7 @@ def verified_claims(
     except JoseError as error:
         # Its description may name the claim, which is all that helps; values are not repeated.
         raise TokenWrong(f"the id_token is wrong: {error.error} {getattr(error, 'claim', '') or ''}".strip()) from None
-    except (ValueError, TypeError, KeyError, AttributeError, UnicodeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise TokenWrong(f"the id_token cannot be read: {type(error).__name__}") from None
     _check(decoded, issuer, client_id)
     return decoded
@@ -84,6 +84,6 @@ def _decoded(token: str, header: Mapping[str, Any], keys: Iterable[Any]) -> dict
             return dict(jwt.decode(token, key, algorithms=[str(algorithm)]).claims)
         except BadSignatureError:
             continue
-        except (JoseError, ValueError, KeyError):
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError):
             continue  # A key that cannot be used: another may.
     raise TokenWrong("the id_token is signed with no key that the provider publishes")

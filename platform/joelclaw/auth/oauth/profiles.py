@@ -43,9 +43,17 @@ def text(said: Mapping[str, Any], *names: str) -> str | None:
     """The first of these fields that has text in it, and not too much."""
     for name in names:
         value = said.get(name)
-        if isinstance(value, str) and value.strip() and len(value.encode("utf-8", "replace")) <= TEXT_BYTES_MAX:
+        if isinstance(value, str) and value.strip() and _is_short(value):
             return value.strip()
     return None
+
+
+def _is_short(value: str) -> bool:
+    """Half of a surrogate pair, which JSON can spell and nothing can store, is no text at all."""
+    try:
+        return len(value.encode()) <= TEXT_BYTES_MAX
+    except UnicodeEncodeError:
+        return False
 
 
 def is_true(value: Any) -> bool:

@@ -13,7 +13,7 @@ from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.functions.calls import Identity
 from joelclaw.functions.sign_in import SignIn
 from joelclaw.values import wire
-from tests.functions.deployment import Deployment, deploy
+from tests.functions.deployment import CallError, Deployment, deploy
 
 MINUTE_MS = 60_000.0
 DAY_MS = 86_400_000.0
@@ -92,8 +92,7 @@ class House:
         )
 
     def ended(self) -> list[str]:
-        found: list[str] = self.app.query("_system/auth/sessions:ended")
-        return found
+        return [row["session"] for row in self.app.query("_system/auth/sessions:ended")]
 
     def rows(self) -> dict[str, list[str]]:
         """Everything that sign-in keeps."""
@@ -379,6 +378,22 @@ class TestFunctions:
 
         assert outcome.failure is not None
         assert outcome.failure.code == "not_signed_in"
+
+
+@pytest.mark.parametrize(
+    ("claims", "sentence"),
+    [({"sub": "owner"}, "'sub' is the platform's to say"), ({"story": "x" * 3_000}, "beginning with story, provider")],
+)
+def test_claims_that_no_token_can_carry_sign_nobody_in(house: House, claims: dict[str, str], sentence: str) -> None:
+    """S7: a sign-in with a reserved claim, or with too many, fails as a whole: no user, no account, no session."""
+    profile = {"provider": "github", "accountId": "1", "kind": "oauth", "claims": claims}
+
+    def sign_in() -> None:
+        house.app.mutate("_system/auth/sessions:signIn", profile=profile, replacing=None, refresh="r")
+
+    with pytest.raises(CallError, match=sentence):
+        unchanged(house, sign_in)
+    assert unchanged(house, lambda: house.app.query("_system/auth/sessions:list")) == []
 
 
 def test_a_copy_of_the_database_makes_nobodys_token(house: House) -> None:

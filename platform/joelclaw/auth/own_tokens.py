@@ -72,8 +72,8 @@ class OwnTokens:
         self.keyring = keyring
         self.issuer = issuer
         self.ttl_ms = ttl_ms
-        self.ended: set[str] = set()
-        """Login sessions whose tokens are refused."""
+        self.ended: dict[str, float] = {}
+        """Login sessions whose tokens are refused, and until when there may be some."""
 
         self._clock = clock
         self._issuers = {name.rstrip("/") for name in (issuer, *earlier_issuers)}

@@ -203,6 +203,9 @@ class SignInService:
             return refused(refusal)
         except SystemCallFailed as error:
             return _failed(error)
+        except Exception as error:
+            log.exception("a sign-in has failed", method=method.id)
+            return Outcome(failure=Failure(message=f"Uncaught {type(error).__name__}"))
 
     async def _redeem(self, code: str, attempt: Attempt) -> bytes:
         for method in self.methods.values():

@@ -43,6 +43,8 @@ SLOW_LOAD_S: Final = 5.0
 _TAKEN_ALONG: Final = ("app", "env", "auth", "crons", "limits", "codegen")
 """Sections that take effect with a deploy, and make one when they change."""
 
+_TAKEN_ALONG_OF_AUTH: Final = ("roles", "user_table", "on_first_sign_in", "issuers")
+
 log = structlog.get_logger("joelclaw.deploy")
 
 
@@ -350,14 +352,28 @@ def _fixed(config: Config) -> dict[str, object]:
         "[files]": config.files,
         "[logs]": config.logs,
         "[backup]": config.backup,
+        "[auth]": {name: getattr(config.auth, name) for name in _fixed_auth(config)},
         "app.name": config.app.name,
     }
 
 
+def _fixed_auth(config: Config) -> list[str]:
+    """What the gateway signs people in with; the rest of it is told to isolates, and looked up for each token."""
+    return [field for field in config.auth.__struct_fields__ if field not in _TAKEN_ALONG_OF_AUTH]
+
+
 def _with_fixed(declared: Config, old: Config) -> Config:
     app = msgspec.structs.replace(declared.app, name=old.app.name)
+    auth = msgspec.structs.replace(declared.auth, **{name: getattr(old.auth, name) for name in _fixed_auth(old)})
     return msgspec.structs.replace(
-        declared, app=app, server=old.server, store=old.store, files=old.files, logs=old.logs, backup=old.backup
+        declared,
+        app=app,
+        auth=auth,
+        server=old.server,
+        store=old.store,
+        files=old.files,
+        logs=old.logs,
+        backup=old.backup,
     )
 
 

@@ -100,6 +100,9 @@ class Engine:
         self.clock: Clock = clock or SystemClock()
         self.release: Release | None = None
         self.tally = Tally()
+        self._own_issuer = ""
+        """Of the tokens that the deployment itself makes; empty: of none."""
+
         self._built_ins: dict[str, tuple[FunctionSpec, BuiltIn]] = {}
         kill_after_s = self.limits.transaction_wall_s + KILL_GRACE_S
         self.reactor = Reactor(
@@ -300,6 +303,7 @@ class Engine:
                 prepared = await crew.release.prepare(crew.writer, record)
                 old_writer = self._writer.release()
                 self.release = crew.release
+                self._own_issuer = "" if self.sign_in is None else self.sign_in.issuer
             self._announce(prepared, first=first)
             self._writer.install(crew.writer)
             for isolate in [*crew.readers, crew.actor]:
@@ -396,8 +400,7 @@ class Engine:
 
     def refusal(self, path: str, kind: FunctionKind | None, asker: Asker, *, internal: bool = False) -> Failure | None:
         """Why this call is refused, as far as data can tell; None: go on."""
-        sign_in = self.sign_in
-        issuer = "" if sign_in is None else sign_in.issuer
+        issuer = self._own_issuer
         return refusal(self.find(path), path, kind, asker, self.roles, internal=internal, own_issuer=issuer)
 
     def _key(self, path: str, args: bytes, asker: Asker, journal: str | None = None) -> QueryKey:

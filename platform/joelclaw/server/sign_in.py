@@ -102,7 +102,7 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
         keyring, engine.clock, issuer=sign_in.issuer, earlier_issuers=frozenset(earlier), ttl_ms=sign_in.jwt_ttl_ms
     )
     audience = Audience()
-    departures = Departures(system, tokens, audience.sessions_ended)
+    departures = Departures(system, tokens, engine.clock, audience.sessions_ended)
     await departures.begin()
     toolbox = Toolbox(
         config=config,

@@ -28,20 +28,30 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, UnsetType
 
+from joelclaw.errors import Misuse
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
+from joelclaw.functions.rows import Scan
 from joelclaw.functions.sign_in import LoginSession
+from joelclaw.schema.bounds import gt
 from joelclaw.schema.indexes import index
 from joelclaw.schema.marks import Id
 from joelclaw.schema.structs import Object
 from joelclaw.schema.tables import Table
 from joelclaw.system.auth import users
 from joelclaw.system.auth.accounts import Account, Profile, claims_of, resolve
+from joelclaw.values import wire
 
 REMEMBERED_MS: Final = 60_000.0
 """How much longer than its tokens an ended session is remembered: clocks differ, and tokens have leeway."""
 
 LISTED_MAX: Final = 1_000
+TAIL: Final = 256
+PAGE: Final = 4_000
+CLAIMS_BYTES_MAX: Final = 2_000
+"""With signature and base64 they make a token that a cookie holds."""
+
+RESERVED_CLAIMS: Final = frozenset({"sub", "iss", "aud", "iat", "exp", "nbf", "jti"})
 DESCENDANTS_MAX: Final = 1_000
 """Renewals within one window. Nobody has so many tabs."""
 
@@ -90,6 +100,13 @@ class EndedSession(Table, expires_at="until"):
     session: str
     until: float
     by_session = index("session", unique=True)
+
+
+class Ended(Object):
+    """As the gateway knows of one."""
+
+    session: str
+    until: float
 
 
 class Grant(Object):
@@ -221,9 +238,24 @@ def refresh(ctx: MutationCtx, token: str, session: str, child: str) -> Renewal:
 
 
 @query
-def ended(ctx: QueryCtx) -> list[str]:
-    """Login sessions that have ended while tokens of them may still be around."""
-    return [row.session for row in ctx.db.query(EndedSession)]
+def ended(ctx: QueryCtx) -> list[Ended]:
+    """The sessions that have ended last, newest first; the tail of the table, so that its length costs nothing."""
+    return [_ended(row) for row in ctx.db.query(EndedSession).order("desc").take(TAIL)]
+
+
+@query
+def ended_after(ctx: QueryCtx, session: str | None) -> list[Ended]:
+    """A page of those that have ended while tokens of them may be around, by id: the first, or what comes after."""
+    rows = ctx.db.query(EndedSession.by_session) if session is None else _behind(ctx, session)
+    return [_ended(row) for row in rows.take(PAGE)]
+
+
+def _behind(ctx: QueryCtx, session: str) -> Scan[EndedSession]:
+    return ctx.db.query(EndedSession.by_session, session=gt(session))
+
+
+def _ended(row: EndedSession) -> Ended:
+    return Ended(session=row.session, until=row.until)
 
 
 # -- for people
@@ -272,11 +304,26 @@ def _grant(session: OpenSession, account: Account, refresh: str, ended: list[str
     return Grant(
         session=session.id,
         user=session.user,
-        claims=claims_of(account),
+        claims=_checked(claims_of(account)),
         expires_at=session.expires_at,
         refresh=refresh,
         ended=ended or [],
     )
+
+
+def _checked(claims: dict[str, Any]) -> dict[str, Any]:
+    """Claims that a token can carry. Here, so that nothing is left of a sign-in that ends in none."""
+    reserved = sorted(RESERVED_CLAIMS & claims.keys())
+    if reserved:
+        raise Misuse(f"a token's {reserved[0]!r} is the platform's to say; leave that claim out")
+    sizes = {name: len(wire.encode(value)) + len(name) for name, value in claims.items()}
+    if sum(sizes.values()) > CLAIMS_BYTES_MAX:
+        largest = ", ".join(sorted(sizes, key=lambda name: -sizes[name])[:3])
+        raise Misuse(
+            f"the claims of a token have {sum(sizes.values())} bytes, and a cookie has room for {CLAIMS_BYTES_MAX}; "
+            f"make them smaller, beginning with {largest}"
+        )
+    return claims
 
 
 def _renew(ctx: MutationCtx, session: OpenSession, used: RefreshToken, child: str) -> None:

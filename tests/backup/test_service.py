@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from joelclaw.backup import opening
+from joelclaw.backup.archive import find_name
 from joelclaw.backup.making import Backups
 from joelclaw.backup.working import work_folder
+from joelclaw.cli.checks import check_backups
 from joelclaw.config import Config, load_config
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import ConfigRefused
@@ -474,6 +476,56 @@ def test_a_restored_deployment_is_served(tmp_path: Path) -> None:
         assert site.client.get(call(site, "query", "files:url", id=stored)).content == b"bytes of a file"
         call(site, "mutation", "notes:add", text="new")
         assert call(site, "query", "notes:texts") == ["kept", "new"]
+
+
+def findings(house: House, at: datetime) -> list[str]:
+    """What the doctor says of backups."""
+    config = load_config(house.root, {})
+    return [f"{each.level}: {each.said}" for each in check_backups(config, at.timestamp() * 1000)]
+
+
+def test_the_doctor_looks_at_backups(night: Night) -> None:
+    """No backup yet, one in time, one that should be there by now, a drill, and a drill that failed."""
+    house = night.house
+    place = house.root / "data" / "backups"
+    assert findings(house, START) == [
+        f"warning: {place} can be written, and has no backup",
+        "warning: no backup was ever drilled",
+    ]
+    night.clock.advance(HOUR)
+    night.work_off()
+    house.settle()
+    kept = find_name(night.kept()[0])
+    assert kept is not None
+    newest = f"the newest backup in {place} is of {kept.at:%Y-%m-%d %H:%M} UTC"
+    drilled = "ok: the last drill succeeded at 2026-11-24 04:00 UTC"
+    # Names of backups are by the clock of the wall.
+    due = kept.at.replace(hour=4, minute=0, second=0)
+    due += DAY if due <= kept.at else timedelta()
+    assert findings(house, kept.at) == [f"ok: {newest}", drilled]
+    assert findings(house, due + HOUR) == [f"ok: {newest}", drilled]
+    late = f"problem: {newest}, and one was due at {due:%Y-%m-%d %H:%M} UTC"
+    assert findings(house, due + 3 * HOUR) == [late, drilled]
+
+    house.archive(night.kept()[0]).write_bytes(b"")
+    night.clock.advance(HOUR)
+    asyncio.run(night.service.drill())
+    house.settle()
+    assert findings(house, kept.at)[1].startswith("problem: the last drill failed at 2026-11-24 05:00 UTC: ")
+
+
+def test_the_doctor_tells_of_places_that_cannot_be_used(house: House) -> None:
+    """A place that is no folder is a problem, also a calendar that is none; without backups there is advice."""
+    break_places(house)
+    declared = house.root / "joelclaw.toml"
+    declared.write_text(DECLARED)
+    [said, _] = findings(house, START)
+    assert said.startswith(f"problem: backups in {house.root}/data/backups cannot be read or written: File exists")
+    declared.write_text(DECLARED.replace("0 4", "0 99"))
+    [said] = findings(house, START)
+    assert said.startswith("problem: joelclaw.toml:4: backup.cron")
+    declared.write_text(DECLARED[: DECLARED.index("[backup]")])
+    assert findings(house, START) == ["warning: nobody makes backups by the clock"]
 
 
 SERVED = {

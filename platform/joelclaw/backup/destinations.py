@@ -8,11 +8,13 @@ a rename, in a bucket because an object is not there before it is complete.
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 from joelclaw.backup.archive import BackupName, find_name
 from joelclaw.backup.snapshot import sync_file
@@ -43,6 +45,10 @@ class Destination(Protocol):
         ...
 
     def remove(self, name: BackupName) -> None: ...
+
+    def probe(self) -> None:
+        """Write something small there, and remove it."""
+        ...
 
 
 def open_destination(url: str, credentials: Mapping[str, str]) -> Destination:
@@ -86,6 +92,12 @@ class FolderDestination:
     def remove(self, name: BackupName) -> None:
         with self._told():
             (self._folder / str(name)).unlink(missing_ok=True)
+
+    def probe(self) -> None:
+        with self._told():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                file.write(b"joelclaw")
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -142,6 +154,14 @@ class BucketDestination:
 
         with self._told(), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._store, str(name))
+
+    def probe(self) -> None:
+        import obstore
+
+        name = f".joelclaw-probe-{uuid4()}"
+        with self._told():
+            obstore.put(self._store, name, b"joelclaw")
+            obstore.delete(self._store, name)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -17,18 +17,21 @@ import sqlite3
 import stat
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from joelclaw.clock import SystemClock
 from joelclaw.config import Config, load_config
-from joelclaw.errors import ConfigRefused, PlatformError
+from joelclaw.errors import BackupFailed, ConfigRefused, PlatformError, StoreUnreadable
 from joelclaw.store.file_systems import network_file_system
 from joelclaw.store.sqlite_driver import SQLITE_VERSION_MIN
 
@@ -45,6 +48,10 @@ BORN_MS: Final = 1_735_689_600_000.0
 CLOCK_SLACK_MS: Final = 60_000.0
 REACH_S: Final = 5.0
 STORAGE_S: Final = 15.0
+
+DAY_MS: Final = 86_400_000.0
+BACK_MAX_MS: Final = 5 * 366 * DAY_MS
+"""For so long the last time of a calendar is looked for: a leap day's may be years ago."""
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
@@ -105,6 +112,7 @@ def _examine(config: Config) -> Iterator[Finding]:
     yield check_clock(SystemClock().now_ms(), config.database)
     yield from check_origins(config, running=running)
     yield check_storage(config)
+    yield from check_backups(config, SystemClock().now_ms())
     yield from check_site(config)
     if config.auth.providers:
         # Imported late: what knows providers carries cryptography.
@@ -350,6 +358,100 @@ async def _probe_storage(config: Config) -> Finding:
     if content != b"joelclaw doctor":
         return Finding("stored files", "problem", f"{files.place} gives back other bytes than it was given", advice)
     return Finding("stored files", "ok", f"{files.place} can be written, listed, read and cleared")
+
+
+# -- backups
+
+
+def check_backups(config: Config, now_ms: float) -> Iterator[Finding]:
+    """Each place of backups can be written, and the newest one there is not older than the calendar allows."""
+    if config.backup.cron is None:
+        if config.database.exists():
+            yield Finding("backups", "warning", "nobody makes backups by the clock", "declare [backup] cron")
+        return
+    # Imported late: the library for buckets is large, and most ask for none of it.
+    from joelclaw.backup.declaring import check_declaration
+    from joelclaw.backup.destinations import open_destination
+
+    try:
+        check_declaration(config)
+    except ConfigRefused as error:
+        yield Finding("backups", "problem", str(error), "correct [backup] in joelclaw.toml")
+        return
+    due_at = _due_since(config, now_ms)
+    for url in config.backup_urls:
+        destination = open_destination(url, config.files_credentials)
+        try:
+            destination.probe()
+            names = destination.names()
+        except BackupFailed as error:
+            advice = "correct backup.to and its key; the key needs to list, get, put and delete"
+            yield Finding("backups", "problem", str(error), advice)
+            continue
+        yield _newest(destination.place, names[-1].at if names else None, due_at)
+    yield from _drilled(config)
+
+
+def _due_since(config: Config, now_ms: float) -> float:
+    """The last time at which a backup was due for so long that it should be there."""
+    from joelclaw.scheduler.calendars import calendar_times
+    from joelclaw.system.backups import OVERDUE_MS
+
+    assert config.backup.cron is not None
+    until = now_ms - OVERDUE_MS
+    back_ms = DAY_MS
+    while True:  # Calendars only go forward, and each comes at least once in some years.
+        times = takewhile(lambda at: at <= until, calendar_times(config.backup.cron, config.backup.tz, until - back_ms))
+        if due := deque(times, maxlen=1):
+            return due[0]
+        if back_ms > BACK_MAX_MS:
+            return 0.0
+        back_ms *= 4
+
+
+def _newest(place: str, newest: datetime | None, due_at: float) -> Finding:
+    advice = "make one with `joelclaw backup now`; if the server runs, its log says why it makes none"
+    if newest is None:
+        return Finding("backups", "warning", f"{place} can be written, and has no backup", advice)
+    said = f"the newest backup in {place} is of {newest:%Y-%m-%d %H:%M} UTC"
+    if newest.timestamp() * 1000 < due_at:
+        due = datetime.fromtimestamp(due_at / 1000, UTC)
+        return Finding("backups", "problem", f"{said}, and one was due at {due:%Y-%m-%d %H:%M} UTC", advice)
+    return Finding("backups", "ok", said)
+
+
+def _drilled(config: Config) -> Iterator[Finding]:
+    """What the newest drill in the history found. The database is only read, beside whoever serves it."""
+    from joelclaw.store.sqlite import open_sqlite
+    from joelclaw.system.backups import BackupAttempt
+    from joelclaw.values import wire
+    from joelclaw.values.keys import after, string_key
+
+    if config.backup.drill == "never" or not config.database.exists():
+        return
+    try:
+        with closing(open_sqlite(config.store_url, read_only=True)) as store:
+            table = next((one for one in store.layout().tables if one.name == BackupAttempt.__table__), None)
+            if table is None:
+                return  # No server has served it yet.
+            by_work = next(index for index in table.indexes if index.name == "byWork")
+            drills = string_key("drill")
+            with store.read() as snapshot:
+                found = snapshot.scan(table, by_work, drills, after(drills), reverse=True, limit=1)
+    except StoreUnreadable as error:
+        yield Finding("backups", "problem", f"the history of drills cannot be read: {error}", "restore a backup")
+        return
+    if not found:
+        advice = "restore the newest into a scratch folder: `joelclaw backup drill`"
+        yield Finding("backups", "warning", "no backup was ever drilled", advice)
+        return
+    drill: Any = wire.decode(found[0][1])
+    at = f"{datetime.fromtimestamp(drill['endedAt'] / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    if drill["outcome"] == "failed":
+        said, advice = f"the last drill failed at {at}: {drill['error']}", "make a new one: `joelclaw backup now`"
+        yield Finding("backups", "problem", said, advice)
+    else:
+        yield Finding("backups", "ok", f"the last drill succeeded at {at}")
 
 
 # -- the site

@@ -74,12 +74,17 @@ class House:
 
     def sign_in(self, replacing: str | None = None) -> Any:
         """A grant."""
+        return self.enter(replacing)["grant"]
+
+    def enter(self, replacing: str | None = None, network: str = "192.0.2.1") -> Any:
+        """What comes of an anonymous sign-in."""
         return self.app.mutate(
             "_system/auth/anonymous:signIn",
             provider="anonymous",
             accountId=self.new_id(),
             replacing=replacing,
             refresh=self.new_id(),
+            network=network,
         )
 
     def renew(self, grant: Any, token: str | None = None) -> Any:
@@ -93,6 +98,10 @@ class House:
 
     def ended(self) -> list[str]:
         return [row["session"] for row in self.app.query("_system/auth/sessions:ended")]
+
+    def due(self) -> list[Any]:
+        """Tables of sign-in with documents whose time is over."""
+        return [due for due in self.app.query("_system/expiry:due") if due["table"].startswith("_auth")]
 
     def rows(self) -> dict[str, list[str]]:
         """Everything that sign-in keeps."""
@@ -322,9 +331,9 @@ class TestSignIn:
         house.app.mutate("_system/auth/sessions:signOut", session=grant["session"])
 
         house.advance(SIGN_IN.jwt_ttl_ms)
-        assert house.app.query("_system/expiry:due") == []
+        assert house.due() == []
         house.advance(3 * MINUTE_MS)
-        [due] = house.app.query("_system/expiry:due")
+        [due] = house.due()
         house.app.mutate("_system/expiry:sweep", table=due["table"], at=due["at"])
 
         assert due["table"] == "_auth_ended_sessions"
@@ -335,11 +344,23 @@ class TestSignIn:
         house.renew(house.sign_in())
         house.advance(40 * DAY_MS)
 
-        for due in house.app.query("_system/expiry:due"):
+        for due in house.due():
             house.app.mutate("_system/expiry:sweep", table=due["table"], at=due["at"])
 
         rows = house.rows()
         assert rows["_auth_sessions"] == rows["_auth_refresh_tokens"] == []
+
+    def test_one_network_brings_no_crowd(self, house: House) -> None:
+        """Anonymous users of one network are limited, and nothing is left of one too many; others come as ever."""
+        path, key = "_system/rateLimits:take", {"key": "192.0.2.1", "n": 1_000}
+        burst = {"intervalMs": 3_600.0, "burst": 1_000}
+        assert house.app.mutate(path, name="_sign-in arrivals", **key, **burst)["ok"]
+
+        refused = unchanged(house, house.enter)
+
+        assert refused["grant"] is None
+        assert refused["retryAfterS"] > 0
+        assert house.enter(network="198.51.100.1")["grant"] is not None
 
 
 class TestFunctions:

@@ -6,10 +6,12 @@ import secrets
 
 import msgspec
 
+from joelclaw.auth.addresses import network_of
 from joelclaw.auth.methods import Toolbox
 from joelclaw.auth.own_tokens import OwnTokens
 from joelclaw.auth.sign_in import Attempt, Granted, granted
 from joelclaw.engine.system_calls import SystemCalls
+from joelclaw.errors import SignInRefused
 
 ANONYMOUS_SIGN_IN = "_system/auth/anonymous:signIn"
 
@@ -23,16 +25,23 @@ class Anonymous:
         self._tokens = tokens
 
     async def sign_in(self, attempt: Attempt) -> Granted:
-        """Always."""
-        return granted(
-            await self._system.tell(
-                ANONYMOUS_SIGN_IN,
-                provider=self.id,
-                accountId=secrets.token_urlsafe(16),
-                replacing=attempt.session,
-                refresh=self._tokens.new_refresh_id(),
-            )
+        """
+        Somebody new.
+
+        Raises:
+            SignInRefused: Too many have come from this network.
+        """
+        entry = await self._system.tell(
+            ANONYMOUS_SIGN_IN,
+            provider=self.id,
+            accountId=secrets.token_urlsafe(16),
+            replacing=attempt.session,
+            refresh=self._tokens.new_refresh_id(),
+            network=network_of(attempt.origin.address),
         )
+        if entry["grant"] is None:
+            raise SignInRefused("RATE_LIMITED", "Too many have signed in; try again in a while", entry["retryAfterS"])
+        return granted(entry["grant"])
 
     async def redeem(self, code: str, attempt: Attempt) -> Granted | None:  # noqa: ARG002 (all methods are asked)
         """It hands out no codes."""

@@ -37,10 +37,10 @@ _made: dict[tuple[str, int], "SigningKey"] = {}
 class SigningKey:
     """A key pair of an issuer."""
 
-    def __init__(self, algorithm: Algorithm, kid: str) -> None:
+    def __init__(self, algorithm: Algorithm, kid: str, *, bits: int = 2_048) -> None:
         self.algorithm = algorithm
         self.kid = kid
-        self.pair = _pair(algorithm)
+        self.pair = _pair(algorithm, bits)
 
     def public(self) -> dict[str, Any]:
         """As a key set has it."""
@@ -59,9 +59,9 @@ class SigningKey:
         raise AssertionError(self.algorithm)
 
 
-def _pair(algorithm: Algorithm) -> RSAKey | ECKey | OKPKey:
+def _pair(algorithm: Algorithm, bits: int) -> RSAKey | ECKey | OKPKey:
     if algorithm == "RS256":
-        return RSAKey.generate_key(2048)
+        return RSAKey.generate_key(bits)
     return ECKey.generate_key("P-256") if algorithm == "ES256" else OKPKey.generate_key("Ed25519")
 
 

@@ -17,6 +17,7 @@ from joelclaw.clock import MovableClock
 from joelclaw.engine.asker import Asker
 from joelclaw.errors import TokenRefused
 from tests.auth.fake_issuer import (
+    SigningKey,
     base64url,
     data_url,
     encoded,
@@ -402,6 +403,15 @@ def test_a_key_that_is_not_for_this_is_left_out(changes: dict[str, Any]) -> None
 
     bench.refusal(token(signing_key(), claims()))
     assert bench.verify(token(signing_key("RS256", 2), claims())).identity is not None
+
+
+def test_a_key_that_can_be_broken_is_none() -> None:
+    """RFC 7518, section 3.3: RSA has 2,048 bits or more; a good signature of a shorter key counts for nothing."""
+    short = SigningKey("RS256", "short", bits=1_024)
+    bench = Bench(custom(jwks=data_url(key_set(short, signing_key()))))
+
+    assert "no key with kid" in str(bench.refusal(token(short, claims())))
+    assert bench.verify(token(signing_key(), claims())).identity is not None
 
 
 # -- form

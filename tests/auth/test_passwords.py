@@ -427,17 +427,50 @@ def test_an_owner_who_verifies_later_discards_what_was_registered_before(people:
         strict.close()
 
 
-def test_a_sign_up_that_waits_is_replaced_by_the_owners(people: Open) -> None:
-    """P12: of two sign-ups for an address the later one's password counts, and the earlier one's code is dead."""
-    here = people(verify=True)
-    sign_up(here, password="attacker's one")
-    here.app.hooks.time.advance(timedelta(minutes=2))
-    sign_up(here)
+@pytest.mark.parametrize("attacker_first", [True, False])
+def test_of_two_passwords_that_wait_for_an_address_neither_counts(people: Open, attacker_first: bool) -> None:
+    """
+    P12: whoever signed up first, or slipped in before the code came back: the owner is signed in, the attacker's
+    password opens nothing, and the owner chooses one by a reset. The earlier code is dead.
+    """
+    here = people(verify=True, reset=True)
+    theirs, attackers = RIGHT, "attacker's one"
+    for password in (attackers, theirs) if attacker_first else (theirs, attackers):
+        sign_up(here, password=password)
+        here.app.hooks.time.advance(timedelta(minutes=2))
     verification = {"flow": "email-verification", "email": ANN}
     assert refusal(here.call, "password", **verification, code=code_in(here.mails[0]))[1] == "INVALID_CODE"
-    assert here.call("password", **verification, code=code_in(here.mails[1]))["tokens"]
-    assert refusal(sign_in, here, password="attacker's one")[1] == "INVALID_CREDENTIALS"
+    owner = here.user_of(here.call("password", **verification, code=code_in(here.mails[1])))
+    for password in (attackers, theirs):
+        assert refusal(sign_in, here, password=password)[1] == "INVALID_CREDENTIALS"
+    here.app.hooks.time.advance(timedelta(minutes=2))
+    here.call("password", flow="reset", email=ANN)
+    here.call("password", flow="reset-verification", email=ANN, code=code_in(here.mails[-1]), newPassword="a third one")
+    assert here.user_of(sign_in(here, password="a third one")) == owner
+
+
+def test_who_signs_up_again_with_the_same_password_keeps_it(people: Open) -> None:
+    """A form that is sent twice, because the first mail was lost, is one sign-up."""
+    here = people(verify=True)
+    for _ in range(2):
+        sign_up(here)
+        here.app.hooks.time.advance(timedelta(minutes=2))
+    here.call("password", flow="email-verification", email=ANN, code=code_in(here.mails[-1]))
     assert sign_in(here)["tokens"]
+
+
+def test_an_owner_without_a_password_is_not_taken_over_when_addresses_are_not_verified_any_more(people: Open) -> None:
+    """P12: an account that is there is nobody else's to sign up for, with a password of its own or without."""
+    here = people(verify=True)
+    for password in ("attacker's one", RIGHT):
+        sign_up(here, password=password)
+        here.app.hooks.time.advance(timedelta(minutes=2))
+    here.call("password", flow="email-verification", email=ANN, code=code_in(here.mails[-1]))
+    lax = People(here.app)
+    try:
+        assert refusal(sign_up, lax, password="attacker's two")[1] == "ACCOUNT_EXISTS"
+    finally:
+        lax.close()
 
 
 def test_a_sign_up_cannot_slip_in_between_the_owners_and_its_code(people: Open) -> None:

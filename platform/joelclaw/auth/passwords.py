@@ -114,8 +114,11 @@ class Password:
 
     async def _sign_up(self, email: str, attempt: Attempt) -> Granted | Pending:
         address = folded(email)
-        hashed = await self._hasher.hash(new_password(attempt.params.get("password")))
+        password = new_password(attempt.params.get("password"))
+        hashed = await self._hasher.hash(password)
         code, new = self._new_code(self._verify, "verify", address, attempt)
+        if new is not None:
+            new["passwordMark"] = self._tokens.keyring.mac("code", self.id, "password", address, password.decode())
         entry = await self._system.tell(
             SIGN_UP,
             provider=self.id,

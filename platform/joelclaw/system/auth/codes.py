@@ -49,6 +49,12 @@ class Code(Table, expires_at="expires_at"):
     password: str | UnsetType = UNSET
     """Of an account that is made when the code comes back: the hash."""
 
+    password_mark: str | UnsetType = UNSET
+    """A MAC of that password: of the same one it is the same, which hashes are not."""
+
+    contested: bool = False
+    """Another password has waited for this address meanwhile: whoever sends the code back may have meant either."""
+
     by_target = index("provider", "purpose", "address", unique=True)
     by_hash = index("hash")
 
@@ -139,6 +145,8 @@ def issue(ctx: MutationCtx, code: Code, network: str, mails_per_hour: int) -> Ma
     if limit is None:
         before = _find(ctx, code.provider, code.purpose, code.address)
         if before is not None:
+            waits = not ctx.after(before.expires_at)
+            code.contested = waits and (before.contested or before.password_mark != code.password_mark)
             ctx.db.delete(before)
         ctx.db.insert(code)
     return Mailing(limit=limit)

@@ -6,6 +6,9 @@ back, with the hash in its row. So who registers somebody else's address gets no
 nothing from them. Where they are not, an account is there at once, its address proves nothing, and
 it is never joined with another.
 
+Whose sign-up a code comes back for, it does not say. If two passwords have waited for one address, neither
+counts: the owner is signed in, and chooses another one as who has forgotten theirs.
+
 Answers do not tell whether an account exists, where that can be avoided: the same budgets are spent,
 and the caller does the same work, for one that does not.
 
@@ -69,6 +72,9 @@ class NewCode(Object):
     """A code for an address, and the rules of its mail."""
 
     hash: str
+    password_mark: str | UnsetType = UNSET
+    """See `Code`."""
+
     ttl_ms: float
     network: str
     """Who asks for it."""
@@ -108,7 +114,7 @@ def sign_up(
     found = _find(ctx, provider, address)
     if code is not None and (found is None or not found.verified):
         return _mail_code(ctx, provider, address, email, code, password=hash)
-    if found is not None:
+    if found is not None or find_account(ctx, provider, address) is not None:
         limit = None if code is None else budgets.spend_mail(ctx, address, network, code.mails_per_hour)
         budgets.FAILURES.try_take(ctx, network)
         return Entry(kind="taken", limit=limit)
@@ -169,6 +175,8 @@ def verify(ctx: MutationCtx, provider: str, address: str, guess: Guess, opening:
     if isinstance(code, Redemption):
         return code
     found, ended = _find(ctx, provider, address), list[str]()
+    if code.contested:
+        return _open_without_password(ctx, found, code, opening)
     if code.password is UNSET:
         if found is None:
             return INVALID
@@ -193,10 +201,11 @@ def verify(ctx: MutationCtx, provider: str, address: str, guess: Guess, opening:
 @mutation
 def begin_reset(ctx: MutationCtx, provider: str, address: str, code: NewCode) -> Entry | None:
     """A password was forgotten; None: there is none, and nobody is to hear of it."""
-    found = _find(ctx, provider, address)
-    if found is None:
+    found, account = _find(ctx, provider, address), find_account(ctx, provider, address)
+    if found is None and account is None:
         return None
-    return _mail_code(ctx, provider, address, found.email, code, purpose="reset")
+    email = found.email if found is not None else account.email if account is not None else None
+    return _mail_code(ctx, provider, address, email or address, code, purpose="reset")
 
 
 @mutation
@@ -206,10 +215,14 @@ def reset(ctx: MutationCtx, provider: str, address: str, guess: Guess, new_hash:
     if isinstance(code, Redemption):
         return code
     found = _find(ctx, provider, address)
-    if found is None:
+    if found is None and find_account(ctx, provider, address) is None:
         return INVALID
-    found.hash, found.verified = new_hash, True
-    ctx.db.save(found)
+    if found is None:
+        found = Password(provider=provider, address=address, email=code.email, hash=new_hash, verified=True)
+        ctx.db.insert(found)
+    else:
+        found.hash, found.verified = new_hash, True
+        ctx.db.save(found)
     drop_code(ctx, provider, "verify", address)
     budgets.PASSWORDS.reset(ctx, _budget(provider, address))
     grant = _open(ctx, found, opening)
@@ -270,8 +283,23 @@ def _mail_code(
         hash=new.hash,
         expires_at=ctx.now() + new.ttl_ms,
         password=password,
+        password_mark=new.password_mark,
     )
     return Entry(kind="mailed", limit=issue(ctx, code, new.network, new.mails_per_hour).limit)
+
+
+def _open_without_password(ctx: MutationCtx, found: Password | None, code: Code, opening: Opening) -> Redemption:
+    """Sign the owner of an address in, for which two passwords have waited: neither is kept."""
+    if found is not None and found.verified:
+        return INVALID
+    ended = []
+    if found is not None:
+        ended = _forget_account(ctx, code.provider, code.address)
+        ctx.db.delete(found)
+    nobodys = Password(provider=code.provider, address=code.address, email=code.email, hash="", verified=True)
+    grant = _open(ctx, nobodys, opening)
+    grant.ended += ended
+    return Redemption(kind="granted", grant=grant)
 
 
 def _open(ctx: MutationCtx, password: Password, opening: Opening) -> Grant:

@@ -126,7 +126,7 @@ def _insert(ctx: MutationCtx, table: OpenTable, profile: "Profile") -> str:
     if "email_verification_time" in fields and profile.email is not None and profile.email_verified:
         values["email_verification_time"] = ctx.now()
     if "name" in fields and not fields["name"].optional:
-        values.setdefault("name", profile.email or NOBODY)
+        values.setdefault("name", NOBODY)  # Not the address: names are shown to everybody.
     if TOKEN_IDENTIFIER in fields:
         # Its own id is known only when it is there, and this is nobody else's.
         values[TOKEN_IDENTIFIER] = f"{issuer}|{profile.provider}|{profile.account_id}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from joelclaw.config import load_config
 from joelclaw.deploy.contents import Contents, changes, contents_of
 from joelclaw.deploy.parcel import parcel_of
+from joelclaw.deploy.requirements import read_lock
 from joelclaw.deploy.sources import read_sources
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.loader import load_app
@@ -16,7 +17,7 @@ CRON = '[crons.tidy]\nfunction = "notes.forget"\ncron = "0 4 * * *"\nargs = { te
 def contents(root: Path) -> Contents:
     config = load_config(root, None)
     app = load_app(root, crons=cron_declarations(config))
-    return contents_of(app.manifest, parcel_of(config, read_sources(config)))
+    return contents_of(app.manifest, parcel_of(config, read_sources(config), read_lock(config)))
 
 
 def told(old: Contents, new: Contents) -> list[str]:

@@ -4,6 +4,7 @@ Deploys from the command line to a real server: keys, versions, refusals, rollba
 Server and command line are processes of their own, as in production.
 """
 
+import http.client
 import json
 import os
 import random
@@ -25,6 +26,7 @@ import pytest
 
 from joelclaw.config import load_config
 from joelclaw.deploy.parcel import Parcel, Settings, parcel_of
+from joelclaw.deploy.requirements import read_lock
 from joelclaw.deploy.sources import read_sources
 from tests.conformance.deployment import Deployment, Server
 from tests.deploy.workshop import NOTES, PATIENCE_S, SCHEMA, save, word
@@ -123,7 +125,7 @@ class Site:
 
     def parcel(self) -> Parcel:
         config = load_config(self.project, None)
-        return parcel_of(config, read_sources(config))
+        return parcel_of(config, read_sources(config), read_lock(config))
 
 
 @pytest.fixture
@@ -218,6 +220,9 @@ def test_a_refused_deploy_changes_nothing(site: Site) -> None:
     assert site.push(climbing)[1]["code"] == "BadBundle"
     assert site.post("/api/joelclaw/deploy", b"no parcel", ADMIN_KEY)[1]["code"] == "BadBundle"
     assert site.push(site.parcel(), author="x" * 201)[1]["code"] == "BadBundle"
+
+    status, refusal = site.post("/api/joelclaw/deploy", b"x" * 40_000_000, ADMIN_KEY)
+    assert (status, refusal["code"]) == (413, "BundleTooLarge")
 
     assert site.versions() == before
     assert (site.word(), site.deployment.query("notes:texts")) == ("files", ["kept"])
@@ -314,7 +319,7 @@ def test_a_server_that_is_killed_comes_back_with_one_version_whole(site: Site) -
             began.set()
             try:
                 site.push(parcel)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass  # It has lost its server.
 
         sending = threading.Thread(target=deploy)

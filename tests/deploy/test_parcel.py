@@ -11,6 +11,7 @@ import pytest
 from joelclaw.config import load_config
 from joelclaw.deploy.bundle import Bundles
 from joelclaw.deploy.parcel import ENVELOPE_BYTES, FromEnvironment, Parcel, Settings, parcel_of, unpack
+from joelclaw.deploy.requirements import read_lock
 from joelclaw.deploy.sources import read_sources
 from joelclaw.errors import CommandFailed, DeployRefused
 from tests.deploy.workshop import NOTES, SCHEMA, save
@@ -20,7 +21,7 @@ LIMIT = 1_000_000
 
 def parcel_in(root: Path) -> Parcel:
     config = load_config(root, None)
-    return parcel_of(config, read_sources(config))
+    return parcel_of(config, read_sources(config), read_lock(config))
 
 
 def crafted(**fields: Any) -> bytes:

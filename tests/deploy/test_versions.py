@@ -11,6 +11,7 @@ import pytest
 from joelclaw.config import load_config
 from joelclaw.deploy.deployer import Deployer, engine_limits
 from joelclaw.deploy.parcel import parcel_of
+from joelclaw.deploy.requirements import read_lock
 from joelclaw.deploy.sources import read_sources
 from joelclaw.deploy.versions import Origin, Versions
 from joelclaw.engine.engine import Engine
@@ -36,7 +37,7 @@ class Shop:
         """Deploy the project with another word in it; the version's number."""
         save(self.root, "app_functions/b.py", word(text))
         config = load_config(self.root, None)
-        parcel = parcel_of(config, read_sources(config))
+        parcel = parcel_of(config, read_sources(config), read_lock(config))
         return (await self.versions.deploy(parcel.pack(), Origin(**origin), "ci")).number
 
     async def word(self) -> Any:

@@ -103,6 +103,7 @@ def deploy(
     """
     # Imported late: quick help needs none of it.
     from joelclaw.deploy.parcel import parcel_of
+    from joelclaw.deploy.requirements import read_lock
     from joelclaw.deploy.sources import read_sources
 
     config = declaration_without_secrets(project)
@@ -112,7 +113,7 @@ def deploy(
         raise CommandFailed(f"{sources.unreadable.filename} cannot be read: {sources.unreadable.strerror}")
     if not sources.files:
         raise CommandFailed(f"there is no app in {config.root}; --project says where it is")
-    parcel = parcel_of(config, sources)
+    parcel = parcel_of(config, sources, read_lock(config))
     checkout = find_checkout(config.root)
     newest = _listed(client, 1)[0]
     if not force:

@@ -14,7 +14,7 @@ Elsewhere: `bundle.py` keeps files for isolates to load from, `versions.py` take
 
 import tomllib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
@@ -23,7 +23,7 @@ import msgspec
 
 from joelclaw.config import Config
 from joelclaw.deploy.bundle import digest_of
-from joelclaw.deploy.requirements import Requirement, read_lock
+from joelclaw.deploy.requirements import Requirement
 from joelclaw.deploy.sources import Sources
 from joelclaw.errors import CommandFailed, DeployRefused
 from joelclaw.functions.crons import CronDeclaration, cron_declarations
@@ -89,12 +89,12 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
         return zlib.compress(msgspec.msgpack.encode(self, order="deterministic"), 6)
 
 
-def parcel_of(config: Config, sources: Sources) -> Parcel:
+def parcel_of(config: Config, sources: Sources, requirements: Sequence[Requirement]) -> Parcel:
     """
-    The project as it is now.
+    The project as it is now, with what its lock asks for.
 
     Raises:
-        CommandFailed: A name in it cannot travel, or its lock cannot be read.
+        CommandFailed: A name in it cannot travel.
     """
     try:
         return Parcel(
@@ -108,7 +108,7 @@ def parcel_of(config: Config, sources: Sources) -> Parcel:
                 roles=dict(config.auth.roles),
                 crons=tuple(cron_declarations(config)),
             ),
-            requirements=read_lock(config),
+            requirements=tuple(requirements),
         )
     except UnicodeEncodeError as error:
         raise CommandFailed(f"{error.object!r} has a name that is not UTF-8; rename it") from error

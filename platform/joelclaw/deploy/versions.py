@@ -18,17 +18,18 @@ Elsewhere: `parcel.py` has what is sent, `contents.py` compares, `system/deploym
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import structlog
 
+from joelclaw.config import Config
 from joelclaw.deploy.bundle import Bundle
 from joelclaw.deploy.contents import CHANGES_KEPT, Change, Contents, changes, contents_of
 from joelclaw.deploy.deployer import Deployer
 from joelclaw.deploy.parcel import FromEnvironment, Parcel, parcel_of, unpack
-from joelclaw.deploy.requirements import unmet
+from joelclaw.deploy.requirements import Requirement, read_lock, unmet
 from joelclaw.deploy.sources import read_sources
 from joelclaw.deploy.stored import Stored, newest_stored
 from joelclaw.engine.engine import Crew, Engine
@@ -129,7 +130,7 @@ class Versions:
         config = self._deployer.config
         sources = read_sources(config)
         self._deployer.check(sources)
-        own = parcel_of(config, sources)
+        own = parcel_of(config, sources, _lock_if_there(config))
         self._found = own.files_digest
         stored = await asyncio.to_thread(newest_stored, config)
         async with self._turn:
@@ -178,7 +179,10 @@ class Versions:
             log.warning("[crons] beside the server is not in effect: crons come with the code that was deployed")
         await self._serve(parcel, None, first=True)
         log.info("the version that served last serves", version=int(version["number"]), author=version["author"])
-        await self._system.tell(FIND_FILES, found=self._found)
+        try:
+            await self._system.tell(FIND_FILES, found=self._found)
+        except SystemCallFailed as error:  # The next start compares once more.
+            log.warning("the server's own files could not be noted", reason=error.message)
 
     async def _keep_own(self, digest: str, packed: bytes) -> None:
         """Keep the code of the server's own files, for a rollback. They serve already: without, it serves as well."""
@@ -439,6 +443,15 @@ class Versions:
         problems = await asyncio.to_thread(unmet, parcel.requirements)
         if problems:
             raise AppRefused(problems)
+
+
+def _lock_if_there(config: Config) -> Sequence[Requirement]:
+    """The lock of the server's own files. What it asks for is installed here, or not; an image need not carry it."""
+    try:
+        return read_lock(config)
+    except CommandFailed as error:
+        log.warning("the server's own files have no lock", reason=str(error))
+        return ()
 
 
 def _record(version: _Version, contents: Contents, told: list[Change], found: str) -> Call:

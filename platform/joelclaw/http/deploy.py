@@ -25,9 +25,13 @@ from joelclaw.deploy.versions import Done, Origin, Versions
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import AdminKeyRefused, AppRefused, CommandFailed, DeployRefused, IsolateDied, RequestRefused
 from joelclaw.http.requests import Answer, Request
+from joelclaw.limits import MIB, setting
 from joelclaw.schema.problems import Problem
 
 FIND_KEY: Final = "_system/deployKeys:find"
+
+SKIPPED_BYTES_MAX: Final = 1_024 * MIB
+"""Whoever sends more than this is hung up on."""
 
 LISTED_MAX: Final = 1_000
 LISTED: Final = 20
@@ -86,11 +90,11 @@ class DeployRoutes:
 
     async def deploy(self, request: Request) -> Answer:
         """`POST /api/joelclaw/deploy`."""
-        key = await self._opened(request)
         versions = self._there()
-        request.arguments_bytes_max = versions.code_bytes + ENVELOPE_BYTES
+        body = await _body(request, versions.code_bytes)
+        key = await self._opened(request)
         try:
-            push = msgspec.msgpack.decode(await request.body(), type=Push)
+            push = msgspec.msgpack.decode(body, type=Push)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise RequestRefused(400, "BadBundle", "Expected what `joelclaw deploy` sends") from None
         return await _answered(versions.deploy(push.parcel, push.origin(key), key, trial=push.trial))
@@ -140,6 +144,21 @@ class DeployRoutes:
             sentence = "`joelclaw dev` serves the files of its project, and takes no deploys; `joelclaw serve` does"
             raise RequestRefused(400, "NotSupported", sentence)
         return self._versions
+
+
+async def _body(request: Request, code_bytes: int) -> bytes:
+    """
+    All of the body, also of who may not send it, or sends too much: they have to hear the answer.
+
+    Raises:
+        RequestRefused: It is larger than any app may be here.
+    """
+    request.arguments_bytes_max = code_bytes + ENVELOPE_BYTES
+    if request.content_length is None or int(request.content_length) <= request.arguments_bytes_max:
+        return await request.body()
+    await request.skip(SKIPPED_BYTES_MAX)
+    sentence = f"An app has at most {code_bytes:,} bytes here; {setting('code_bytes')} of the server"
+    raise RequestRefused(413, "BundleTooLarge", sentence)
 
 
 async def _answered(done: Awaitable[Done]) -> Answer:

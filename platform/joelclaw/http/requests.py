@@ -128,6 +128,14 @@ class Request:
                 raise _too_large(bytes_max)
         return b"".join(pieces)
 
+    async def skip(self, bytes_max: int) -> None:
+        """Read the body and keep nothing, up to a limit: an answer in the middle of one is taken for a broken line."""
+        size, more = 0, True
+        while more and size <= bytes_max:
+            message = await self._receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+
     async def left(self) -> None:
         """Until the client hangs up. For requests whose body was read, or that have none."""
         while (await self._receive())["type"] != "http.disconnect":

@@ -722,11 +722,15 @@ def test_the_platforms_own_variables_cannot_be_declared(play: Callable[[Scene], 
 
 
 def test_where_runs_are_logged_waits_for_a_start(play: Callable[[Scene], None], root: Path) -> None:
-    """Settings of the log take effect at the next start, which is said."""
+    """Settings of the log, of backups and of how people sign in take effect at the next start, which is said."""
 
     async def scene(shop: Workshop) -> None:
         declared = (root / "joelclaw.toml").read_text()
         shop.save("joelclaw.toml", f"{declared}[logs]\nkeep_days = 1\n")
         assert await shop.said() == "restart: [logs]"
+        shop.save("joelclaw.toml", f"{declared}[logs]\nkeep_days = 1\n[backup]\ncron = \"0 4 * * *\"\n")
+        assert await shop.said() == "restart: [backup]"
+        shop.save("joelclaw.toml", f"{declared}[auth]\njwt_ttl = '2h'\n")
+        assert await shop.said() == "restart: [auth]"
 
     play(scene)

@@ -231,7 +231,7 @@ def test_what_is_wrong_is_told_in_the_form_of_clients(server: Server) -> None:
         "_system/auth/sessions:refresh",
         "_system/auth/sessions:list",
         "_system/auth/sessions:end",
-        "_system/auth/sessions:forgetUser",
+        "_system/auth/forgetting:forgetUser",
         "_system/auth/anonymous:signIn",
         "_system/auth/client:isAuthenticated",
     ],

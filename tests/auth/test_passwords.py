@@ -53,6 +53,10 @@ APP = {
         @mutation
         def rename(ctx: MutationCtx, id: Id[User], name: str) -> None:
             ctx.db.patch(id, name=name)
+
+        @mutation
+        def remove(ctx: MutationCtx, id: Id[User]) -> None:
+            ctx.db.delete(id)
     """,
 }
 
@@ -503,6 +507,15 @@ def test_an_unverified_sign_up_changes_no_user(people: Open, verify: bool) -> No
         tokens = here.call("password", flow="email-verification", email=ANN, code=code_in(here.mails[-1]))
         assert here.user_of(tokens) == owner
         assert owners() == before
+
+
+def test_a_password_goes_with_its_user(people: Open) -> None:
+    """When a user's document is deleted, the password opens nothing, and the address is free for a new account."""
+    here = people()
+    here.app.mutate("people:remove", id=here.user_of(sign_up(here)))
+    assert refusal(sign_in, here)[1] == "INVALID_CREDENTIALS"
+    assert here.table("_auth_passwords") == []
+    assert sign_up(here, password="another one")["tokens"]
 
 
 def test_extra_params_reach_no_user(people: Open) -> None:

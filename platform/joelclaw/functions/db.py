@@ -32,7 +32,7 @@ from joelclaw.values.ids import RANDOM_BYTES, encode_id, new_internal
 
 D = TypeVar("D", bound=Table)
 
-FORGET_USER: Final = "_system/auth/sessions:forgetUser"
+FORGET_USER: Final = "_system/auth/forgetting:forgetUser"
 
 DAY_MS: Final = 86_400_000.0
 _READ_ONLY: Final = "System tables (prefixed with `_`) are read-only."

@@ -53,6 +53,7 @@ SYSTEM_MODULES: Final = (
     "auth.anonymous",
     "auth.codes",
     "auth.flows",
+    "auth.forgetting",
     "auth.keys",
     "auth.passwords",
     "auth.sessions",

@@ -265,6 +265,13 @@ def adopt(
     return True
 
 
+def forget(ctx: MutationCtx, provider: str, address: str) -> None:
+    """Delete a password, if there is one of this account."""
+    found = _find(ctx, provider, address)
+    if found is not None:
+        ctx.db.delete(found)
+
+
 def _mail_code(
     ctx: MutationCtx,
     provider: str,

@@ -276,14 +276,6 @@ def end(ctx: MutationCtx, session: str) -> bool:
 
 
 @mutation
-def forget_user(ctx: MutationCtx, user: str) -> None:
-    """A user's document was deleted: they are signed out, and their accounts are forgotten with them."""
-    end_sessions_of(ctx, user)
-    for account in ctx.db.query(Account.by_user, user=user):
-        ctx.db.delete(account)
-
-
-@mutation
 def end_all(ctx: MutationCtx, user: str, besides: str | None = None) -> int:
     """End all login sessions of a user, but one perhaps; how many."""
     return len(end_sessions_of(ctx, user, besides=besides))

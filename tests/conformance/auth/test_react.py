@@ -16,9 +16,11 @@ import pytest
 from tests.conformance.auth.conftest import Visit
 from tests.conformance.auth.deployment import SignInDeployment, Site, claims_of
 from tests.conformance.browser import Page
+from tests.conformance.conftest import ROOT
 from tests.conformance.deadline import PATIENCE_S
 from tests.conformance.deployment import Server
 
+ARTIFACTS = ROOT / "tests" / "artifacts"
 PASSWORD = "correct horse battery"
 LEEWAY_S = 5
 """How long after its end a token is still taken."""
@@ -80,12 +82,15 @@ def test_item_1_password(signing_in: SignInDeployment, site: Site, visit: Visit)
     """By password people sign up, sign out and sign in again, as the same user; storage has what the protocol says."""
     page = visit(site.origin)
     page.until_showing(SIGNED_OUT)
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(str(ARTIFACTS / "sign-in.png"), width=800, height=600, scheme="light")
     sign_up(page, "item-1@example.com")
     page.until(f"{AUTHENTICATES}.length === 2")
     page.until_showing(f"it.token === {AUTHENTICATES}[1].value")
     first = page.shown[-1]
     assert page.act("add", {"text": "first"})["value"]
     page.until("document.body.innerText.includes('first')")
+    page.screenshot(str(ARTIFACTS / "signed-in.png"), width=800, height=600, scheme="dark")
     kept = stored(page, signing_in)
     assert kept.keys() == {"__convexAuthJWT", "__convexAuthRefreshToken"}
     assert first["token"] == kept["__convexAuthJWT"]

@@ -96,7 +96,7 @@ class House:
 
 def left_over(house: House) -> list[str]:
     """What work on backups has left beside the database, its locks aside."""
-    return sorted(set(os.listdir(house.root / "data" / "joelclaw.db-backup-work")) - {"lock", "copying"})
+    return sorted(set(os.listdir(house.root / "data" / "joelclaw.db-backup-work")) - {"lock"})
 
 
 def take_copy(source: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from joelclaw.cli.checks import check_backups
 from joelclaw.config import Config, load_config
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import ConfigRefused
+from joelclaw.files.staying import must_stay
 from joelclaw.isolate.messages import Load
 from joelclaw.scheduler.backups import DECLARE, RETRY_MS, BackupService
 from joelclaw.system.backups import DRILL_RETRY_MS
@@ -404,8 +405,10 @@ def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
         task = asyncio.create_task(night.service.work_off(night.look("due")))
         # It reads the file: then the other end of the pipe can be opened.
         opened = await asyncio.to_thread(os.open, stored, os.O_WRONLY)
+        assert must_stay(night.config.database)
         task.cancel()
         await asyncio.wait([task])
+        assert not must_stay(night.config.database)
         os.close(opened)
         assert task.cancelled()
 

@@ -148,10 +148,8 @@ class World:
         self.clock = MovableClock(app.engine.clock.now_ms())
         self.system = SystemCalls(app.engine)
         self.files = DiskFiles(app.files)
-        self.sweeper = FileSweeper(
-            self.system, self.files, self.clock, app.engine.secret, lambda: self.a_backup_is_made
-        )
-        self.a_backup_is_made = False
+        self.sweeper = FileSweeper(self.system, self.files, self.clock, app.engine.secret, lambda: self.bytes_must_stay)
+        self.bytes_must_stay = False
         self.bytes_max: int | None = None
         authenticator = Authenticator(AdminKeys(_no_key))
         wording = Wording(development=True, report=lambda *_: None)
@@ -602,14 +600,14 @@ def test_deleting(tmp_path: Path) -> None:
     play(scene, tmp_path)
 
 
-def test_a_backup_that_is_made_keeps_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deleted files, and bytes that have no record, stay while a backup may need them, and go when it is made."""
+def test_bytes_stay_while_somebody_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of deleted files, and those without a record, stay while a backup or import may need them, then go."""
     monkeypatch.setattr(sweeping, "RETRY_S", 0.0)
 
     async def scene(world: World) -> None:
         id = await world.store(b"hello")
         [kept] = world.kept()
-        world.a_backup_is_made = True
+        world.bytes_must_stay = True
         await world.app.mutate("files:delete", file=id)
         stray = DiskFiles(world.app.files).begin()
         await stray.write(b"stray")
@@ -620,7 +618,7 @@ def test_a_backup_that_is_made_keeps_bytes(tmp_path: Path, monkeypatch: pytest.M
         assert world.kept() == sorted([kept, stray.key])
         assert await world.system.ask("_system/files:removals") != []
 
-        world.a_backup_is_made = False
+        world.bytes_must_stay = False
         sweeper = asyncio.create_task(world.sweeper.run())
         await world.until("their removal", lambda: not world.kept())
         sweeper.cancel()

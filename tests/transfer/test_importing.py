@@ -1,16 +1,21 @@
 """Importing files into a database: what comes in, what is refused, and that a refusal changes nothing."""
 
+import base64
 import json
 import random
 import struct
 import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from joelclaw.errors import ImportRefused
+from joelclaw.errors import ExportRefused, ImportRefused, OutcomeUnknown, StoreFailed, StoreFull
+from joelclaw.files.staying import must_stay
+from joelclaw.store.sqlite import SqliteTransaction
+from tests.files.test_disk import room_for
 from tests.transfer.places import Place, archive, id_of
 
 Write = Callable[[str, str | bytes], Path]
@@ -18,6 +23,13 @@ Write = Callable[[str, str | bytes], Path]
 
 def lines(*documents: dict[str, Any]) -> str:
     return "".join(json.dumps(document) + "\n" for document in documents)
+
+
+def with_a_file(folder: Path, id: str) -> Path:
+    """An export of one stored file."""
+    digest = base64.b64encode(sha256(b"bytes").digest()).decode()
+    document = lines({"_id": id, "_creationTime": 1.5, "sha256": digest, "size": 5.0, "internalId": "x"})
+    return archive(folder / "file.zip", {"_storage/documents.jsonl": document, f"_storage/{id}": b"bytes"})
 
 
 # -- whole exports
@@ -302,6 +314,67 @@ def test_documents_that_came_meanwhile_are_noticed(place: Place, file: Write) ->
     importer.close()
 
     assert [author["name"] for author in place.values("authors")] == ["Ann"]
+
+
+def test_a_full_disk_changes_nothing(place: Place, file: Write) -> None:
+    """No room while the file is read, or when it is brought in: the reason is told, and it works when there is room."""
+    file_of_many = file("a.jsonl", lines(*({"name": f"author {number}" * 300} for number in range(2_000))))
+    with pytest.raises((StoreFull, StoreFailed), match=r"staging\.db .* nothing was written"), room_for(256 * 1024):
+        place.stage(file_of_many, table="authors")
+
+    importer, _ = place.stage(file_of_many, table="authors")
+    importer.keep_files()
+    # As a limit of size tells it, a commit that failed may show after a restart: so no word of nothing being written.
+    with pytest.raises((StoreFull, StoreFailed, OutcomeUnknown), match=r"data\.db "), room_for(256 * 1024):
+        importer.take_in()
+    importer.close()
+    assert place.documents("authors") == []
+    assert not (place.folder / "staging.db").exists()
+
+    assert place.bring_in(file_of_many, table="authors") == 2_000
+
+
+def test_an_export_without_room_says_so(place: Place, file: Write) -> None:
+    """Written half, it would look like all there is; the reason is told instead."""
+    authors = ({"name": random.Random(number).randbytes(500).hex()} for number in range(500))
+    place.bring_in(file("a.jsonl", lines(*authors)), table="authors")
+    for kind in ("zip", "jsonl", "json", "csv"):
+        told = rf"export\.{kind} cannot be written: File too large; see to the room and permissions there"
+        with pytest.raises(ExportRefused, match=told), room_for(64 * 1024):
+            place.export(kind, table="authors")
+        assert not list(place.folder.glob("export*"))
+
+
+def test_bytes_of_an_import_stay_until_it_is_over(place: Place, tmp_path: Path) -> None:
+    """However long it copies, nobody sweeps the bytes that it has kept and not recorded yet."""
+    id = id_of(place.tables["_storage"].number, 1)
+    importer, _ = place.stage(with_a_file(tmp_path, id), mode="append")
+    database = place.folder / "data.db"
+    assert not must_stay(database)
+    importer.keep_files()
+    assert must_stay(database)
+    importer.take_in()
+    importer.close()
+    assert not must_stay(database)
+
+
+def test_bytes_stay_if_nobody_knows_whether_the_import_was_committed(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its documents may show after a restart, and then their files have to be there."""
+    id = id_of(place.tables["_storage"].number, 1)
+    importer, _ = place.stage(with_a_file(tmp_path, id), mode="append")
+    importer.keep_files()
+
+    def fail(*_: Any) -> None:
+        raise OutcomeUnknown("data.db", "disk I/O error")
+
+    monkeypatch.setattr(SqliteTransaction, "commit", fail)
+    with pytest.raises(OutcomeUnknown):
+        importer.take_in()
+    importer.close()
+
+    assert [path.read_bytes() for path in (place.folder / "files").glob("*/*/*")] == [b"bytes"]
 
 
 def test_a_schema_that_changed_meanwhile_is_noticed(place: Place, file: Write) -> None:

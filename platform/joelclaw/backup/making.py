@@ -20,10 +20,11 @@ from joelclaw.backup.keep import surplus
 from joelclaw.backup.opening import open_as_a_server
 from joelclaw.backup.restoring import replace_database
 from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
-from joelclaw.backup.working import copying, working
+from joelclaw.backup.working import working
 from joelclaw.config import Config
 from joelclaw.errors import BackupFailed
 from joelclaw.files.opening import open_files
+from joelclaw.files.staying import staying
 from joelclaw.isolate.messages import Load
 
 
@@ -85,7 +86,7 @@ class Backups:
         """
         at = now.astimezone(UTC).replace(microsecond=0)
         config = self._config
-        with working(config.database) as folder, copying(config.database):
+        with working(config.database) as folder, staying(config.database):
             copy = folder / "copy.db"
             take_snapshot(config.database, copy)
             contents = check_database(copy)

@@ -11,8 +11,7 @@ What lies there may belong to somebody: a database that was moved away for a mom
 that was named by mistake. So a place has an owner, the first database that used it, and nothing
 is gone through on another's behalf.
 
-A backup that is being made needs the bytes that its snapshot refers to, also of files that were deleted
-since. So nothing is removed meanwhile; whether one is being made is asked after it is settled what to remove.
+While a backup or an import needs bytes that no document refers to, nothing is removed (`files/staying.py`).
 
 Elsewhere: `system/files.py` has the notes and the records; `files/` the bytes.
 """
@@ -42,8 +41,8 @@ RETRY_S: Final = 30.0
 log = structlog.get_logger("joelclaw.files")
 
 
-IsCopying: TypeAlias = Callable[[], bool]
-"""Whether a backup is being made, so that bytes have to stay."""
+MustStay: TypeAlias = Callable[[], bool]
+"""Whether somebody needs bytes that no document refers to."""
 
 
 def owner_of(secret: bytes) -> str:
@@ -54,14 +53,12 @@ def owner_of(secret: bytes) -> str:
 class FileSweeper:
     """Removes bytes that are no file's, as long as it runs."""
 
-    def __init__(
-        self, system: SystemCalls, files: FileStore, clock: Clock, secret: bytes, is_copying: IsCopying
-    ) -> None:
+    def __init__(self, system: SystemCalls, files: FileStore, clock: Clock, secret: bytes, must_stay: MustStay) -> None:
         self._system = system
         self._files = files
         self._clock = clock
         self._owner = owner_of(secret)
-        self._is_copying = is_copying
+        self._must_stay = must_stay
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -98,10 +95,12 @@ class FileSweeper:
 
     async def _sweep_some(self, kept: list[KeptBytes]) -> int:
         old = [each.name for each in kept if each.modified_at < self._clock.now_ms() - SPARED_MS]
+        if await asyncio.to_thread(self._must_stay):
+            return 0  # They are there when all is gone through the next time.
         # What is asked for only now was recorded by now, or is not going to be.
         unknown = await self._system.ask(UNKNOWN, keys=old) if old else []
-        if await asyncio.to_thread(self._is_copying):
-            return 0  # They are there when all is gone through the next time.
+        if await asyncio.to_thread(self._must_stay):
+            return 0
         for name in unknown:
             await self._files.remove(name)
         return len(unknown)
@@ -123,7 +122,7 @@ class FileSweeper:
 
     async def _remove(self, notes: list[dict[str, Any]]) -> bool:
         """Remove these bytes, then the notes. A note of bytes that are gone already does no harm."""
-        if await asyncio.to_thread(self._is_copying):
+        if await asyncio.to_thread(self._must_stay):
             return False
         try:
             for note in notes:

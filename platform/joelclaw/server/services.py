@@ -10,11 +10,11 @@ from typing import Protocol
 
 import structlog
 
-from joelclaw.backup.working import is_copying
 from joelclaw.config import Config
 from joelclaw.engine.engine import Engine
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.files.protocol import FileStore
+from joelclaw.files.staying import must_stay
 from joelclaw.scheduler.backups import BackupService
 from joelclaw.scheduler.crons import Crons
 from joelclaw.scheduler.expiry import Expiry
@@ -48,7 +48,7 @@ def services(
         ),
         Crons(SystemCalls(engine), engine.clock),
         Expiry(SystemCalls(engine)),
-        FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret, partial(is_copying, config.database)),
+        FileSweeper(SystemCalls(engine), files, engine.clock, engine.secret, partial(must_stay, config.database)),
         Jobs(engine),
     ]
 

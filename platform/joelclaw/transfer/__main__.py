@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from joelclaw.errors import PlatformError
+from joelclaw.errors import OutcomeUnknown, PlatformError
 from joelclaw.functions.app import LoadedApp
 from joelclaw.functions.loader import load_app
 from joelclaw.functions.storage import Places
@@ -40,6 +40,8 @@ def main() -> None:
 
     try:
         _run(job, report, told)
+    except OutcomeUnknown:
+        raise  # A word would say that nothing has changed; who dies without one may have committed.
     except PlatformError as error:
         report(Refused(reason=str(error)))
     except OSError as error:

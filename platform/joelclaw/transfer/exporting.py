@@ -65,8 +65,7 @@ class Exporter:
         Write the file.
 
         Raises:
-            ExportRefused: There is no such table, or a file's bytes are gone.
-            OSError: It cannot be written.
+            ExportRefused: There is no such table, a file's bytes are gone, or it cannot be written.
         """
         part = f"{self._job.file}.part"
         store = open_sqlite(self._job.load.store_url, self._job.load.durability, read_only=True)
@@ -82,6 +81,9 @@ class Exporter:
             os.replace(part, self._job.file)
         except LayoutChanged as error:
             raise ExportRefused("a deploy changed the tables while they were read; export again") from error
+        except OSError as error:
+            reason = f"{self._job.file} cannot be written: {error.strerror or error}"
+            raise ExportRefused(f"{reason}; see to the room and permissions there, and export again") from error
         finally:
             with suppress(FileNotFoundError):
                 os.remove(part)

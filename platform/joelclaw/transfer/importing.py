@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import chain
+from pathlib import Path
 from typing import IO, Any, Final
 from zipfile import ZipInfo
 
@@ -36,10 +37,12 @@ from joelclaw.errors import (
     FileStoreFull,
     ImportRefused,
     LayoutChanged,
+    OutcomeUnknown,
     PlatformError,
 )
 from joelclaw.files.opening import open_files
 from joelclaw.files.receiving import receive
+from joelclaw.files.staying import staying
 from joelclaw.functions.app import LoadedApp
 from joelclaw.isolate.messages import UnsentReply
 from joelclaw.schema.hints import object_kind
@@ -112,9 +115,11 @@ class Importer:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        self._closing.close()
-        if self._stored_keys:
-            asyncio.run(self._forget_files())
+        try:
+            if self._stored_keys:
+                asyncio.run(self._forget_files())
+        finally:
+            self._closing.close()
 
     # -- staging
 
@@ -393,6 +398,8 @@ class Importer:
             ImportRefused: Bytes are not what they should be, or cannot be kept.
         """
         if self._files:
+            # Until the end of the process: it takes these bytes in, or removes them.
+            self._closing.enter_context(staying(Path(self._store.path)))
             asyncio.run(self._keep_files())
         self._staging.close()
 
@@ -404,7 +411,11 @@ class Importer:
             ImportRefused: The schema is another, or documents that came since are in the way.
             StoreFull, StoreFailed, OutcomeUnknown: The database could not take it.
         """
-        done = self._switch()
+        try:
+            done = self._switch()
+        except OutcomeUnknown:
+            self._stored_keys.clear()  # They may have a record; those without are swept.
+            raise
         self._stored_keys.clear()
         return done
 

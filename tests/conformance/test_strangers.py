@@ -98,7 +98,7 @@ def test_a_stranger_is_refused(own_app: Deployment, functions: list[dict[str, An
             getattr(client, kind)(path, **args)
         assert f"Could not find public function for '{path}'" in caught.value.message, path
         for other in {"query", "mutation", "action"} - {kind}:
-            told_over_http(own_app, other, path, args)
+            assert told_over_http(own_app, other, path, args) == nothing[other].replace("no:such", path), path
     assert own_app.query("comments:forArticle", article="a") == before
 
 

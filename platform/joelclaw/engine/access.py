@@ -36,7 +36,8 @@ def refusal(
     `kind` None accepts every kind. With `internal` the caller is known to be the platform's
     own surface for administrators: everything exists, and a missing function is named as such.
     """
-    if spec is None or not (asker.admin or allows(spec.allow, asker, roles, own_issuer)):
+    wrong_kind = spec is not None and kind is not None and spec.kind != kind
+    if spec is None or not (asker.admin or allows(spec.allow, asker, roles, own_issuer, hidden=wrong_kind)):
         what = "function" if internal else "public function"
         return Failure(
             message=f"Could not find {what} for '{path}'. Did you forget to run `joelclaw dev`?",
@@ -49,7 +50,7 @@ def refusal(
             code="read_only_key",
             public=True,
         )
-    if kind is not None and spec.kind != kind:
+    if kind is not None and wrong_kind:
         return Failure(
             message=f"Trying to execute {path} as {_A[kind]}, but it is defined as {_A[spec.kind]}.",
             code="wrong_kind",
@@ -58,10 +59,13 @@ def refusal(
     return None
 
 
-def allows(allow: Allow, asker: Asker, roles: Roles, own_issuer: str = "") -> bool:
+def allows(allow: Allow, asker: Asker, roles: Roles, own_issuer: str = "", *, hidden: bool = False) -> bool:
+    """Whether the call may go on. `hidden`: it will not be run, so an own rule will not be asked: nobody is let in."""
     match allow:
-        case Anyone() | OwnRule():
+        case Anyone():
             return True
+        case OwnRule():
+            return not hidden
         case SignedIn():
             return asker.identity is not None
         case HasRole(role):

@@ -313,6 +313,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.database.parent / "admin_key"
 
     @property
+    def auth_key_file(self) -> Path:
+        """Where the key is that the keys of sign-in are sealed with, beside the database; never in its backups."""
+        return self.database.parent / "auth_key"
+
+    @property
     def typescript_folders(self) -> tuple[Path, ...]:
         return tuple(self.root / folder for folder in self.codegen.typescript)
 

@@ -97,6 +97,24 @@ class SmtpMailer:
         # Not cancelled with its caller: the thread goes on anyway, and counts until it is over.
         await asyncio.shield(sending)
 
+    @property
+    def host(self) -> str:
+        """Which server it is."""
+        return self._url.hostname or ""
+
+    def probe(self) -> None:
+        """
+        Connect as for a mail, and send none. It blocks.
+
+        Raises:
+            MailFailed: The server is not reached, or does not let us in.
+        """
+        try:
+            with self._connected():
+                pass
+        except (OSError, smtplib.SMTPException) as error:
+            raise MailFailed(f"{self.host} would take no mail: {error}") from error
+
     def _over(self, sending: "asyncio.Task[None]") -> None:
         self._under_way.discard(sending)
         if not sending.cancelled():

@@ -117,7 +117,9 @@ def _examine(config: Config) -> Iterator[Finding]:
     if config.auth.providers:
         # Imported late: what knows providers carries cryptography.
         from joelclaw.cli.provider_checks import check_providers
+        from joelclaw.cli.sign_in_checks import check_sign_in
 
+        yield from check_sign_in(config)
         yield from check_providers(config, os.environ, SystemClock().now_ms())
     if config.auth.issuers:
         from joelclaw.cli.issuer_checks import check_issuers

@@ -407,13 +407,17 @@ def test_sections_of_which_there_are_many(project: Path) -> None:
         ),
         (
             "\n[auth.issuers]\ndomain = 'a'",
-            "joelclaw.toml:2: auth.issuers are sections; "
-            "write [[auth.issuers]] on a line, and the settings of each below",
+            (
+                "joelclaw.toml:2: auth.issuers are sections; "
+                "write [[auth.issuers]] on a line, and the settings of each below"
+            ),
         ),
         (
             "[auth]\nissuers = ['a']",
-            "joelclaw.toml:2: auth.issuers are sections; "
-            "write [[auth.issuers]] on a line, and the settings of each below",
+            (
+                "joelclaw.toml:2: auth.issuers are sections; "
+                "write [[auth.issuers]] on a line, and the settings of each below"
+            ),
         ),
     ],
 )

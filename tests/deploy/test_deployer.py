@@ -728,7 +728,7 @@ def test_where_runs_are_logged_waits_for_a_start(play: Callable[[Scene], None], 
         declared = (root / "joelclaw.toml").read_text()
         shop.save("joelclaw.toml", f"{declared}[logs]\nkeep_days = 1\n")
         assert await shop.said() == "restart: [logs]"
-        shop.save("joelclaw.toml", f"{declared}[logs]\nkeep_days = 1\n[backup]\ncron = \"0 4 * * *\"\n")
+        shop.save("joelclaw.toml", f'{declared}[logs]\nkeep_days = 1\n[backup]\ncron = "0 4 * * *"\n')
         assert await shop.said() == "restart: [backup]"
         shop.save("joelclaw.toml", f"{declared}[auth]\njwt_ttl = '2h'\n")
         assert await shop.said() == "restart: [auth]"

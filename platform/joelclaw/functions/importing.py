@@ -13,6 +13,7 @@ the user's files are compiled from source, always.
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import invalidate_caches
 from importlib.abc import MetaPathFinder
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
@@ -101,14 +102,28 @@ def install(root: str, functions: str, schema: str) -> AppFinder:
     return finder
 
 
+@cache
+def _packages_before() -> frozenset[str]:
+    """Folders of the packages that the process had when it loaded its first app."""
+    modules = list(sys.modules.values())
+    folders = [folder for module in modules for folder in getattr(module, "__path__", ())]
+    return frozenset(os.path.abspath(folder) for folder in folders if isinstance(folder, str))
+
+
 class _FreshHook:
-    """Also what the user's files import from beside them is compiled from source."""
+    """
+    Also what the user's files import from beside them is compiled from source.
+
+    Not what is below packages that the process had before its first app: a project's tests, say, whose process loads
+    one app after another, and whose own modules are not to be forgotten with them.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._others = {folder for folder in _packages_before() if is_users(folder, root)}
 
     def __call__(self, path: str) -> FileFinder:
-        if not is_users(path, self.root):
+        if not is_users(path, self.root) or any(_is_within(path, folder) for folder in self._others):
             raise ImportError(f"{path} is not the app's")
         return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (FreshLoader, [".py"]))
 

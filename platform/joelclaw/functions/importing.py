@@ -120,7 +120,7 @@ class _FreshHook:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._others = {folder for folder in _packages_before() if is_users(folder, root)}
+        self._others = {folder for folder in _packages_before() if folder != root and is_users(folder, root)}
 
     def __call__(self, path: str) -> FileFinder:
         if not is_users(path, self.root) or any(_is_within(path, folder) for folder in self._others):

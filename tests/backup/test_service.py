@@ -398,17 +398,18 @@ def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
     key = night.house.received.key
     stored = tmp_path / "data" / "files" / key[:2] / key[2:4] / key
     stored.unlink()
-    os.mkfifo(stored)  # Whoever reads this file waits for ever.
+    os.mkfifo(stored)  # Whoever reads this file waits, as long as somebody may still write to it.
     night.clock.advance(HOUR)
 
     async def scene() -> None:
         task = asyncio.create_task(night.service.work_off(night.look("due")))
         # It reads the file: then the other end of the pipe can be opened.
         opened = await asyncio.to_thread(os.open, stored, os.O_WRONLY)
+        assert must_stay(night.config.database)
         task.cancel()
+        os.close(opened)  # What waits for bytes in a thread hears no signal; it is to end by itself now.
         await asyncio.wait([task])
         assert not must_stay(night.config.database)
-        os.close(opened)
         assert task.cancelled()
 
     asyncio.run(scene())

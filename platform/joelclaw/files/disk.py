@@ -214,7 +214,8 @@ def _open_at(path: Path, start: int) -> int:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise BytesMissing(str(path)) from error
-        os.lseek(fd, start, os.SEEK_SET)
+        if start:
+            os.lseek(fd, start, os.SEEK_SET)
         return fd
 
 

@@ -1,21 +1,19 @@
 """Which files of a project are its app, and which changes concern it."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from joelclaw.config import Config, load_config
 from joelclaw.deploy.sources import concerns, read_sources
+from joelclaw.functions.importing import forget
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What other tests of this process have imported under the names of these projects is none of theirs."""
-    for name in list(sys.modules):
-        if name.partition(".")[0] in ("lib", "deeper", "shapes"):
-            monkeypatch.delitem(sys.modules, name)
+def no_other_app() -> None:
+    """An app that another test of this process has loaded may have modules of the same names."""
+    forget()
 
 
 def lay_out(root: Path, files: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ for _ in range(2):
 before = sys.modules["suite.inside.late"], sys.modules["lib.shared"]
 importing.install({root!r}, "app_functions", "schema.py")
 print(sys.modules.get("suite.inside.late") is before[0], "lib.shared" in sys.modules)
+print("suite" in sys.modules, "lib" in sys.modules)
 """
 
 
@@ -31,4 +32,4 @@ def test_modules_of_a_projects_tests_are_not_forgotten_with_an_app(tmp_path: Pat
     done = subprocess.run(
         [sys.executable, "-c", SCENE.format(root=str(tmp_path))], capture_output=True, text=True, check=False
     )
-    assert done.stdout.splitlines() == ["True FreshLoader", "True FreshLoader", "True False"], done.stderr
+    assert done.stdout.splitlines() == ["True FreshLoader", "True FreshLoader", "True False", "True False"], done.stderr

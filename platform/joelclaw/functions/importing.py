@@ -92,7 +92,7 @@ def module_name(path: str) -> str:
 
 def install(root: str, functions: str, schema: str) -> AppFinder:
     """Let the app's files be imported from now on; those of an app that was loaded before are forgotten."""
-    _forget_earlier()
+    forget()
     finder = AppFinder(root, functions, schema)
     sys.meta_path.insert(0, finder)
     sys.path_hooks.insert(0, _FreshHook(root))
@@ -128,13 +128,27 @@ class _FreshHook:
         return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (FreshLoader, [".py"]))
 
 
-def _forget_earlier() -> None:
+def forget() -> None:
+    """Forget the app that was loaded last: its modules, and where they were found."""
     for finder in [finder for finder in sys.meta_path if isinstance(finder, AppFinder)]:
+        # First: a folder of modules is looked up anew, by its parent, whenever its path is asked for.
+        names = [name for name, module in list(sys.modules.items()) if _is_apps(name, module, finder)]
+        for name in names:
+            del sys.modules[name]
         sys.meta_path.remove(finder)
         if finder.root in sys.path:
             sys.path.remove(finder.root)
-        for name, module in list(sys.modules.items()):
-            loader = getattr(getattr(module, "__spec__", None), "loader", None)
-            if isinstance(loader, FreshLoader) or name == finder.package or name.startswith(f"{finder.package}."):
-                del sys.modules[name]
     sys.path_hooks[:] = [hook for hook in sys.path_hooks if not isinstance(hook, _FreshHook)]
+
+
+def _is_apps(name: str, module: ModuleType, finder: AppFinder) -> bool:
+    spec = getattr(module, "__spec__", None)
+    if isinstance(getattr(spec, "loader", None), FreshLoader):
+        return True
+    if name == finder.package or name.startswith(f"{finder.package}."):
+        return True
+    # A folder without an `__init__.py` has no file, and so no loader of ours.
+    if spec is None or spec.origin is not None or spec.submodule_search_locations is None:
+        return False
+    folders = set(map(os.path.abspath, module.__path__)) - _packages_before()
+    return bool(folders) and all(is_users(folder, finder.root) for folder in folders)

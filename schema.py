@@ -2,21 +2,31 @@
 The tables of joelclaw.com: who writes, comments in the margins, chat, calls that are on, and what Inngest reports.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from joelclaw import Id, Meta, Object, Table, index
+from joelclaw import UNSET, Id, Meta, Object, Table, UnsetType, index
 
-Name = Annotated[str, Meta(min_length=1, max_length=80)]
+# -- people
+
+NAME_CHARACTERS: Final = 80
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS)]
 
 
 class User(Table):
-    """Somebody who signed in."""
+    """Somebody who signed in: with GitHub, or as a guest, under a name of their own choice."""
 
     __table__ = "users"
     name: Name
-    token_identifier: str
-    avatar_url: str | None = None
-    by_token = index("token_identifier", unique=True)
+    image: str | None = None
+    login: str | None = None
+    """What GitHub calls them. It may change there, and pass to somebody else; `github_id` does not."""
+
+    github_id: int | UnsetType = UNSET
+    """Absent of guests: the index would take `None` for an id that only one of them may have."""
+
+    is_anonymous: bool = False
+    by_github = index("github_id", unique=True)
 
 
 class Anchor(Object):

@@ -6,6 +6,7 @@ from app_functions import chat, users
 from joelclaw import AppError, Id, PageOptions
 from joelclaw.testing import Backend, CallFailed
 from schema import Room
+from tests.app.people import reader
 
 
 def room(backend: Backend, slug: str = "lobby") -> Id[Room]:
@@ -78,12 +79,13 @@ def test_a_guest_gives_a_name(backend: Backend) -> None:
 def test_who_is_signed_in_needs_none(backend: Backend) -> None:
     """A user's message is signed with the name of their document."""
     place = room(backend)
-    ann = backend.as_user("ann")
-    id = ann.mutation(users.arrive, name="Ann")
+    ann = reader(backend, "Ann")
     ann.mutation(chat.send, room=place, body="hello")
+    me = ann.query(users.me)
+    assert me is not None
 
     page = backend.query(chat.history, room=place, pagination_opts=PageOptions(num_items=1, cursor=None))
-    assert [(message.author, message.author_name) for message in page.page] == [(id, "Ann")]
+    assert [(message.author, message.author_name) for message in page.page] == [(me.id, "Ann")]
 
 
 @pytest.mark.parametrize("body", ["", "x" * 8_001])

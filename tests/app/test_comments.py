@@ -2,19 +2,18 @@
 
 import pytest
 
-from app_functions import comments, users
+from app_functions import comments
 from joelclaw import AppError, Id
 from joelclaw.testing import Backend, Caller, CallFailed, CallRefused
 from schema import Anchor, Comment
+from tests.app.people import reader
 
 ANCHOR = Anchor(paragraph="p1", quote="as it were")
 
 
 def signed_in(backend: Backend, name: str) -> Caller:
     """Somebody with a document of their own."""
-    user = backend.as_user(name.lower())
-    user.mutation(users.arrive, name=name)
-    return user
+    return reader(backend, name)
 
 
 def write(

@@ -51,6 +51,10 @@ FILES = {
         def me(ctx: QueryCtx) -> str:
             return ctx.auth.require_user(User).id
 
+        @query(allow=signed_in)
+        def name(ctx: QueryCtx) -> str:
+            return ctx.auth.require_user(User).name
+
         @mutation(allow=signed_in)
         def disappear(ctx: MutationCtx) -> None:
             ctx.db.delete(ctx.auth.require_user(User))
@@ -216,9 +220,21 @@ def test_what_is_wrong_is_told_in_the_form_of_clients(server: Server) -> None:
     )
     assert told()[1] == "PROVIDER_NOT_CONFIGURED"
     assert told(provider="anonymous", more=1)[1] == "BAD_ARGUMENTS"
+    assert told(provider="anonymous", params={"name": 1})[1] == "BAD_ARGUMENTS"
+    assert told(provider="anonymous", params={"name": "x" * 201})[1] == "BAD_ARGUMENTS"
     assert told(refreshToken=3)[1] == "BAD_ARGUMENTS"
     assert server.call("action", "auth:signIn", params={"code": "12345678"})["value"] == {"tokens": None}
     assert server.call("action", "auth:signIn", params={"code": "1"}, verifier="undefined")["value"] == {"tokens": None}
+
+
+@pytest.mark.parametrize(
+    ("params", "name"), [({"name": " Gus "}, "Gus"), ({"name": ""}, "Anonymous"), ({}, "Anonymous")]
+)
+def test_a_guest_may_say_what_they_are_called(server: Server, params: dict[str, str], name: str) -> None:
+    """A name that somebody gives who signs in anonymously is in their document, if it is one."""
+    tokens = server.sign_in(provider="anonymous", params=params)
+
+    assert server.call("query", "users:name", tokens["token"])["value"] == name
 
 
 @pytest.mark.parametrize("kind", ["query", "mutation", "action"])

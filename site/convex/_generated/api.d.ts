@@ -125,19 +125,24 @@ export declare const api: {
     >;
   };
   users: {
-    /** Make sure that whoever asks has a document, with this name. */
-    arrive: FunctionReference<
-      "mutation",
-      "public",
-      { name: string },
-      Id<"users">
-    >;
-    /** Whoever asks; null before `arrive` was called once. */
+    /** Whoever asks; null for a stranger. */
     me: FunctionReference<
       "query",
       "public",
       Record<string, never>,
-      Doc<"users"> | null
+      {
+        id: Id<"users">;
+        name: string;
+        image: string | null;
+        standing: "owner" | "reader" | "guest";
+      } | null
+    >;
+    /** Be called something else from now on. */
+    rename: FunctionReference<
+      "mutation",
+      "public",
+      { name: string },
+      null
     >;
   };
 };
@@ -183,6 +188,26 @@ export declare const internal: {
       "internal",
       { deliveryId: string; event: string; body: string },
       boolean
+    >;
+  };
+  users: {
+    /**
+     * The document of somebody who signs in for the first time.
+     *
+     * A guest who comes back from GitHub is the same user, with all that they have written.
+     */
+    arrived: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        provider: string;
+        accountId: string;
+        name: string | null;
+        image: string | null;
+        claims: Record<string, any>;
+        initiatingUser?: Id<"users"> | null;
+      },
+      Id<"users">
     >;
   };
 };

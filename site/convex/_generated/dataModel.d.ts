@@ -145,25 +145,31 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
-  /** Somebody who signed in. */
+  /** Somebody who signed in: with GitHub, or as a guest, under a name of their own choice. */
   users: {
     document: {
       _id: Id<"users">;
       _creationTime: number;
       name: string;
-      tokenIdentifier: string;
-      avatarUrl: string | null;
+      image: string | null;
+      /** What GitHub calls them. It may change there, and pass to somebody else; `github_id` does not. */
+      login: string | null;
+      /** Absent of guests: the index would take `None` for an id that only one of them may have. */
+      githubId?: number;
+      isAnonymous: boolean;
     };
     fieldPaths:
       | "_id"
       | "_creationTime"
       | "name"
-      | "tokenIdentifier"
-      | "avatarUrl";
+      | "image"
+      | "login"
+      | "githubId"
+      | "isAnonymous";
     indexes: {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
-      byToken: ["tokenIdentifier", "_creationTime"];
+      byGithub: ["githubId", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};

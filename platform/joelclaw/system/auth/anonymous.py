@@ -19,16 +19,23 @@ class Entry(Object):
 
 @mutation
 def sign_in(
-    ctx: MutationCtx, provider: str, account_id: str, replacing: str | None, refresh: str, network: str = ""
+    ctx: MutationCtx,
+    provider: str,
+    account_id: str,
+    replacing: str | None,
+    refresh: str,
+    network: str = "",
+    name: str | None = None,
 ) -> Entry:
     """
     Somebody new, unless too many have come from this network.
 
-    `account_id` and `refresh` are random; `replacing` is the login session of who asks.
+    `account_id` and `refresh` are random; `replacing` is the login session of who asks; `name` is what they call
+    themselves.
     """
     arrival = budgets.ARRIVALS.try_take(ctx, network)
     if not arrival.ok:
         return Entry(retry_after_s=budgets.wait_s(ctx, arrival))
-    profile = Profile(provider=provider, account_id=account_id, kind="anonymous")
+    profile = Profile(provider=provider, account_id=account_id, kind="anonymous", name=name)
     account = resolve(ctx, profile, initiating_user=user_of(ctx, replacing))
     return Entry(grant=open_session(ctx, account, replacing=replacing, refresh=refresh))

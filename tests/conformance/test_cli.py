@@ -112,6 +112,28 @@ def test_inline_queries_are_refused_with_a_way_out(convex: WebProject) -> None:
     assert f"400 Bad Request: NotSupported: {REFUSED}: it runs no JavaScript. Write a query" in ran.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "messages:listed", '{"room":"a"}'],
+        ["run", "messages:lisetd"],
+        ["run", "--watch", "messages:listed", '{"room":"a"}'],
+        ["run", "--inline-query", "1"],
+        ["data"],
+        ["data", "messages"],
+        ["import", "--table", "messages", "-y", "package.json", "--format", "jsonLines"],
+    ],
+    ids=" ".join,
+)
+def test_components_are_refused(convex: WebProject, arguments: list[str]) -> None:
+    """`--component` of every command that has it ends with a sentence, and not in a crash of the command line."""
+    ran = convex(*arguments, "--component", "workpool")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert re.search("no (mounted )?components|in a component: there are none", ran.err), ran.err
+    assert "    at " not in ran.err  # Where a crash tells its frames.
+
+
 # -- data
 
 
@@ -263,6 +285,7 @@ def test_a_wrong_key_is_told(convex: WebProject) -> None:
         ran = convex(*arguments, **wrong)
         assert ran.code == 1, arguments
         assert "admin key" in ran.err, (arguments, ran.err)
+        assert "    at " not in ran.err, "a crash, which waits for a minute where it cannot be reported"
 
 
 def test_a_server_that_is_not_there_is_told(convex: WebProject) -> None:

@@ -17,6 +17,15 @@ from joelclaw.functions.manifest import Allow, Anyone, FunctionKind, FunctionSpe
 SECRET: Final = ("_system/env:", "_system/cli/queryEnvironmentVariables:", "_system/auth/")
 """Where queries are that answer with what opens other doors."""
 
+COMPONENTS: Final = "_components/"
+"""What paths of components begin with here. No app has such: a module whose name begins with `_` exposes nothing."""
+
+_COMMAND_LINE: Final = ("_system/cli/", "_system/frontend/")
+"""What the official command line and dashboard ask. They are shipped with these names, which are no secret."""
+
+_DENIED: Final = "You do not have permission to perform this operation"
+"""The command line shows what follows these words; of any other failure of a watched query it dies without an end."""
+
 _A = {"query": "Query", "mutation": "Mutation", "action": "Action"}
 
 
@@ -38,12 +47,7 @@ def refusal(
     """
     wrong_kind = spec is not None and kind is not None and spec.kind != kind
     if spec is None or not (asker.admin or allows(spec.allow, asker, roles, own_issuer, hidden=wrong_kind)):
-        what = "function" if internal else "public function"
-        return Failure(
-            message=f"Could not find {what} for '{path}'. Did you forget to run `joelclaw dev`?",
-            code="function_not_found",
-            public=True,
-        )
+        return Failure(message=_not_found(path, asker, internal), code="function_not_found", public=True)
     if asker.read_only and (spec.kind != "query" or path.startswith(SECRET)):
         return Failure(
             message=f"The admin key is read-only: it may look, but not run {path}. Use one with the scope 'full'.",
@@ -57,6 +61,15 @@ def refusal(
             public=True,
         )
     return None
+
+
+def _not_found(path: str, asker: Asker, internal: bool) -> str:
+    if path.startswith(COMPONENTS):
+        return f"{_DENIED} in a component: there are none here; leave the component out"
+    if not asker.admin and path.startswith(_COMMAND_LINE):
+        return f"{_DENIED}: {path} is for administrators; check the admin key"
+    what = "function" if internal else "public function"
+    return f"Could not find {what} for '{path}'. Did you forget to run `joelclaw dev`?"
 
 
 def allows(allow: Allow, asker: Asker, roles: Roles, own_issuer: str = "", *, hidden: bool = False) -> bool:

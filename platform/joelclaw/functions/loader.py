@@ -75,6 +75,7 @@ SYSTEM_MODULES: Final = (
     "expiry",
     "exports",
     "files",
+    "frontend.components",
     "imports",
     "jobs",
     "rate_limits",

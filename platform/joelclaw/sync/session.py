@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from joelclaw.clock import Clock
+from joelclaw.engine.access import COMPONENTS
 from joelclaw.engine.asker import ANONYMOUS, Asker
 from joelclaw.engine.reactor import Reactor, Response
 from joelclaw.engine.results import Result
@@ -465,7 +466,7 @@ class _CallFacts(NamedTuple):
 def _path(udf_path: str, component_path: str | None) -> str:
     """The function that is meant. What is no path names no function either, and is answered like one."""
     if component_path:
-        return f"{component_path}.{udf_path}"  # There are no components: a module with a dot exists never.
+        return f"{COMPONENTS}{component_path}/{udf_path}"
     try:
         return normalise(udf_path)
     except BadPath:

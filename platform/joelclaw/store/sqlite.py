@@ -191,7 +191,7 @@ class _View(ABC):
     def nearest(
         self, index: IndexLayout, vector: bytes, conditions: Conditions, *, limit: int
     ) -> list[tuple[str, float]]:
-        table = self._finder(index.number)
+        table = self.finder(index.number)
         assert isinstance(table, VectorTable), f"{index.name} is no vector index"
         return table.nearest(self.driver, vector, conditions, limit)
 
@@ -218,12 +218,18 @@ class _View(ABC):
         except KeyError:
             return self._learn(table.by_id.number)[1]
 
+    def row(self, table: TableLayout, id: str) -> int:
+        """The row number of a document that is there."""
+        [(row,)] = self.driver.rows(self._documents(table).row, (id,))
+        return int(row)
+
     def _search_tables(self, index: IndexLayout) -> SearchTables:
-        found = self._finder(index.number)
+        found = self.finder(index.number)
         assert isinstance(found, SearchTables), f"{index.name} is no search index"
         return found
 
-    def _finder(self, number: int) -> SearchTables | VectorTable:
+    def finder(self, number: int) -> SearchTables | VectorTable:
+        """The tables of a search or vector index."""
         found = self._store.finders.get(number)
         if found is None:
             found = find_finder(self.driver, number)
@@ -303,8 +309,7 @@ class SqliteTransaction(_View):
     def delete(self, table: TableLayout, id: str, keys: Sequence[DocumentKey]) -> None:
         keys, entries = _divided(table, keys)
         if entries:
-            [(row,)] = self.driver.rows(self._documents(table).row, (id,))
-            self._exchange_entries(entries, (), row)
+            self._exchange_entries(entries, (), self.row(table, id))
         deleted = self.driver.change(self._documents(table).delete, (id,))
         assert deleted == 1, f"{table.name} has no {id}"
         self._remove_keys(keys)
@@ -343,12 +348,12 @@ class SqliteTransaction(_View):
         self._terms_wait = True
         for entry in old:
             if entry not in new:
-                finder: Any = self._finder(entry.index)  # An entry's number says what kind it is for.
+                finder: Any = self.finder(entry.index)  # An entry's number says what kind it is for.
                 finder.remove(self.driver, row, entry)
                 self._keys += told_keys(entry)
         for entry in new:
             if entry not in old:
-                finder = self._finder(entry.index)
+                finder = self.finder(entry.index)
                 finder.add(self.driver, row, entry)
                 self._keys += told_keys(entry)
 

@@ -21,7 +21,7 @@ at one moment the one that came later.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any, Final
@@ -40,6 +40,7 @@ _LENGTH_SHARE: Final = 0.75
 
 _BILLION: Final = 1_000_000_000
 _AFTER_EVERY_CHARACTER: Final = "\U0010ffff"
+_MARK: Final = "joelclaw_mark"
 _RARITY: Final = "joelclaw_rarity"
 """SQLite has logarithms only if somebody asked for them when it was built."""
 
@@ -58,6 +59,7 @@ class SearchTables:
         self._delete = f"DELETE FROM {name} WHERE row = ?"
         # FTS5 keeps no text, so it has to be told what it forgets.
         self._delete_words = f"INSERT INTO {words} ({words}, rowid, text) VALUES ('delete', ?, ?)"
+        self._find = f"SELECT length, created{columns} FROM {name} WHERE row = ?"
 
     def create(self, driver: Driver) -> None:
         """
@@ -96,6 +98,28 @@ class SearchTables:
     def remove(self, driver: Driver, row: int, entry: SearchEntry) -> None:
         driver.change(self._delete, (row,))
         driver.change(self._delete_words, (row, _text(entry.terms)))
+
+    def find(self, driver: Driver, row: int) -> list[tuple[Any, ...]]:
+        """What is kept of a document beside its terms, or nothing: length, creation time, keys of the filter fields."""
+        return driver.rows(self._find, (row,))
+
+    def sum_of_marks(self, driver: Driver, mark: Callable[[str, int], int]) -> int:
+        """The sum of what is made of each term's row, for each time that it occurs there."""
+        driver.define(_MARK, 2, mark)
+        [(total,)] = driver.rows(
+            f"SELECT coalesce(sum({_MARK}(term, doc)), 0) FROM {quoted(f'{self._relation}.terms')}"
+        )
+        return int(total)
+
+    def check(self, driver: Driver) -> None:
+        """
+        Have FTS5 look at its own structures.
+
+        Raises:
+            StoreFailed: They are damaged.
+        """
+        words = quoted(f"{self._relation}.words")
+        driver.change(f"INSERT INTO {words} ({words}) VALUES ('integrity-check')")
 
     def search(
         self,

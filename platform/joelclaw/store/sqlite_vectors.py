@@ -9,7 +9,7 @@ The arithmetic is in `nearest.py`, which carries NumPy. Only a process that sear
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from joelclaw.schema.finding import Conditions
 from joelclaw.schema.layout import VectorEntry
@@ -31,6 +31,7 @@ class VectorTable:
         columns = "".join(f", f{number}" for number in range(filters))
         self._insert = f"INSERT INTO {quoted(relation)} (row, vector{columns}) VALUES (?, ?{', ?' * filters})"
         self._delete = f"DELETE FROM {quoted(relation)} WHERE row = ?"
+        self._find = f"SELECT vector{columns} FROM {quoted(relation)} WHERE row = ?"
 
     def create(self, driver: Driver) -> None:
         # The filters first: a vector fills pages, and what stands behind it is far away.
@@ -45,6 +46,10 @@ class VectorTable:
 
     def remove(self, driver: Driver, row: int, entry: VectorEntry) -> None:  # noqa: ARG002 (as of other indexes)
         driver.change(self._delete, (row,))
+
+    def find(self, driver: Driver, row: int) -> list[tuple[Any, ...]]:
+        """What is kept of a document, or nothing: its vector, keys of the filter fields."""
+        return driver.rows(self._find, (row,))
 
     def nearest(self, driver: Driver, vector: bytes, conditions: Conditions, limit: int) -> list[tuple[str, float]]:
         """See `Snapshot.nearest`."""

@@ -26,6 +26,7 @@ import pytest
 
 from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.keyring import Keyring
+from joelclaw.auth.oauth.flow import FlowMethod
 from joelclaw.auth.oauth.method import OAuth
 from joelclaw.auth.oauth.providers import Provider, make_provider
 from joelclaw.auth.oauth.settings import GithubSettings, Oauth2Settings, OidcSettings, Settings
@@ -122,7 +123,7 @@ class Journey:
             id: make_provider(id, declared, self.outbound, app.hooks.time) for id, declared in settings.items()
         }
         self.system: Any = _System(app)
-        self.methods = {
+        self.methods: dict[str, FlowMethod] = {
             id: OAuth(
                 provider,
                 self.system,
@@ -133,8 +134,14 @@ class Journey:
             )
             for id, provider in self.providers.items()
         }
-        self._routes = SignInRoutes(self.methods)
+        self.route()
         self._first = next(iter(self.methods))
+        self.browser = "192.0.2.1"
+        """The address that the browser and the client have."""
+
+    def route(self) -> None:
+        """Have the site answer for the methods that there are now."""
+        self._routes = SignInRoutes(self.methods)
 
     def close(self) -> None:
         self._runner.run(self.outbound.close())
@@ -147,7 +154,9 @@ class Journey:
     ) -> Redirect:
         params = {} if redirect_to is None else {"redirectTo": redirect_to}
         result = self._runner.run(
-            self.methods[provider or self._first].sign_in(attempt(params, session=session, page=page))
+            self.methods[provider or self._first].sign_in(
+                attempt(params, session=session, page=page, address=self.browser)
+            )
         )
         assert isinstance(result, Redirect)
         return result
@@ -207,6 +216,7 @@ class Journey:
             "raw_path": parts.path.encode(),
             "query_string": parts.query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": (self.browser, 50_000),
         }
         sent: list[dict[str, Any]] = []
         incoming = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -260,9 +270,13 @@ class Journey:
 
 
 def attempt(
-    params: dict[str, Any], verifier: str | None = None, session: str | None = None, page: str = APP
+    params: dict[str, Any],
+    verifier: str | None = None,
+    session: str | None = None,
+    page: str = APP,
+    address: str = "192.0.2.1",
 ) -> Attempt:
-    origin = Origin(page=page, address="192.0.2.1")
+    origin = Origin(page=page, address=address)
     return Attempt(params=params, verifier=verifier, asker=ANONYMOUS, session=session, origin=origin)
 
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from joelclaw.auth.oauth import method
+from joelclaw.auth.oauth import flow
 from joelclaw.auth.oauth.steps import with_parameter
 from joelclaw.auth.sign_in import Granted, Pending
 from joelclaw.errors import SignInRefused
@@ -388,7 +388,7 @@ def test_nine_wrong_tries_are_forgiven(journey: Journey) -> None:
 def test_a_code_is_redeemed_once(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
     """O7: the second time is null, opens no session, and is in the log."""
     warned: list[str] = []
-    monkeypatch.setattr(method.log, "warning", lambda event, **_: warned.append(event), raising=False)
+    monkeypatch.setattr(flow.log, "warning", lambda event, **_: warned.append(event), raising=False)
     landed, verifier = journey.go()
     journey.redeem(landed.code, verifier)
     sessions = journey.table("_auth_sessions")

@@ -74,6 +74,20 @@ def test_a_secret_that_is_nowhere_is_a_problem(tmp_path: Path) -> None:
     assert "AUTH_GITHUB_SECRET" in finding.said
 
 
+def test_a_provider_without_either_is_for_development(tmp_path: Path) -> None:
+    """A page answers in its place there; the doctor says so, what to register, and what to export."""
+    [finding] = looked(tmp_path, DECLARED, environ={})
+
+    assert (finding.level, finding.said) == (
+        "warning",
+        "github does not know this deployment: a page of `joelclaw dev` answers in its place, `serve` does not start",
+    )
+    assert finding.advice == (
+        "register the callback https://site.example.com/api/auth/callback/github there, "
+        "and export AUTH_GITHUB_ID and AUTH_GITHUB_SECRET"
+    )
+
+
 def test_a_clock_that_differs_is_a_problem(tmp_path: Path) -> None:
     """By what the provider's answer says of the time, in either direction."""
 

@@ -61,5 +61,15 @@ def network_of(address: str) -> str:
     return str(parsed)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether whoever has this address is on this machine."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
+
+
 def _no_address() -> SignInRefused:
     return SignInRefused("BAD_ARGUMENTS", "Invalid `email` param: write an address like ann@example.com")

@@ -5,7 +5,7 @@ Elsewhere: `config_auth.py` has the settings; `functions/sign_in.py` is what iso
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from joelclaw.config import Config
@@ -39,6 +39,9 @@ KINDS: Final[dict[str, Kind]] = {
 }
 """By the type that a method's table says, or else by its id."""
 
+CREDENTIALS: Final[Mapping[str, str]] = {"client_id": "AUTH_{}_ID", "client_secret": "AUTH_{}_SECRET"}
+"""What a provider gives out, and the environment variables that have it unless the provider's table says more."""
+
 _MINUTE_MS: Final = 60_000.0
 _BOUNDS: Final = {
     "jwt_ttl": (10_000.0, 86_400_000.0, 'from "10s" to "24h"'),
@@ -48,9 +51,9 @@ _BOUNDS: Final = {
 }
 
 
-def sign_in_of(config: Config, issuer: str) -> SignIn | None:
+def sign_in_of(config: Config, issuer: str, stand_ins: Sequence[str] = ()) -> SignIn | None:
     """
-    How people sign in; None: nobody can.
+    How people sign in; None: nobody can. For `stand_ins` a page of ours answers.
 
     Raises:
         ConfigRefused: A method is none that there is, or a time is out of its bounds.
@@ -67,11 +70,42 @@ def sign_in_of(config: Config, issuer: str) -> SignIn | None:
         hook=auth.on_first_sign_in,
         hook_place=_place(config, "on_first_sign_in"),
         fills=tuple(sorted(frozenset.intersection(*(_fills(id, kind) for id, kind in kinds.items())))),
+        stand_ins=tuple(stand_ins),
         jwt_ttl_ms=times["jwt_ttl"],
         session_total_ms=times["session_total"],
         session_idle_ms=times["session_idle"],
         reuse_window_ms=times["reuse_window"],
     )
+
+
+def stand_ins_of(config: Config, environ: Mapping[str, str], *, development: bool) -> list[str]:
+    """
+    Providers that are declared and do not know this deployment yet: it has neither a client id nor a secret there.
+
+    In development a page of ours answers for them. One that has only one of the two is declared wrong.
+
+    Raises:
+        ConfigRefused: A method is none that there is.
+    """
+    if not development:
+        return []
+    declared = [id for id in config.auth.providers if kind_of(config, id).is_oauth]
+    return [id for id in declared if not any(has_credential(config, environ, id, part) for part in CREDENTIALS)]
+
+
+def has_credential(config: Config, environ: Mapping[str, str], id: str, part: str) -> bool:
+    """Whether a provider's client id, or its secret, is anywhere."""
+    return part in config.auth.sign_in.get(id, {}) or bool(environ.get(CREDENTIALS[part].format(variable_part(id))))
+
+
+def variable_part(id: str) -> str:
+    """A provider's name in names of environment variables."""
+    return id.upper().replace("-", "_")
+
+
+def variables_of(id: str) -> str:
+    """The environment variables that have what a provider has given out, for people."""
+    return " and ".join(form.format(variable_part(id)) for form in CREDENTIALS.values())
 
 
 def kind_of(config: Config, id: str) -> Kind:

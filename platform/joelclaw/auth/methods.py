@@ -14,9 +14,9 @@ Elsewhere: `declaring.py` knows which types there are, `sign_in.py` says what a 
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ from joelclaw.auth.sign_in import Method
 from joelclaw.clock import Clock
 from joelclaw.config import Config, read_table
 from joelclaw.engine.system_calls import SystemCalls
+
+STAND_IN_MODULE: Final = "joelclaw.auth.oauth.stand_in"
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -51,6 +53,14 @@ class Toolbox:
     """Where a sign-in may end, by what a client asks for and the page it is on."""
 
     development: bool
+    stand_ins: Collection[str] = ()
+    """Providers that do not know this deployment yet, for which a page of ours answers in development."""
+
+    local_origin: str = ""
+    """Where this machine reaches the site."""
+
+    roles: Callable[[], Mapping[str, Sequence[str]]] = dict
+    """Who has which role, as it is declared now."""
 
     def settings(self, id: str, struct: type[S]) -> S:
         """
@@ -72,6 +82,7 @@ def open_methods(toolbox: Toolbox) -> dict[str, Method]:
     """
     methods: dict[str, Method] = {}
     for id in toolbox.config.auth.providers:
-        module: Any = importlib.import_module(kind_of(toolbox.config, id).module)
+        name = STAND_IN_MODULE if id in toolbox.stand_ins else kind_of(toolbox.config, id).module
+        module: Any = importlib.import_module(name)
         methods[id] = module.open_method(id, toolbox)
     return methods

@@ -14,7 +14,7 @@ decides what a refresh token is worth.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -34,6 +34,14 @@ AUDIENCE: Final = "convex"
 
 TOKEN_BYTES_MAX: Final = 3_500
 """A cookie holds 4 KB, and frameworks keep the token in one: beyond, nobody would be signed in, and nothing said."""
+
+DEVELOPMENT: Final = "joelclaw-development"
+"""
+Whom tokens are for that come of a page of ours, where everybody is whom they say.
+
+An audience of their own, rather than a claim that somebody has to look for: whoever does not know of
+them refuses them, other servers that verify our tokens included.
+"""
 
 LEEWAY_S: Final = 5.0
 ISSUED_AHEAD_S: Final = 60.0
@@ -67,6 +75,7 @@ class OwnTokens:
         issuer: str,
         earlier_issuers: frozenset[str] = frozenset(),
         ttl_ms: float,
+        stand_ins: Collection[str] = (),
     ) -> None:
         self.keyring = keyring
         self.issuer = issuer
@@ -75,14 +84,17 @@ class OwnTokens:
         """Login sessions whose tokens are refused, and until when there may be some."""
 
         self._clock = clock
+        self._stand_ins = frozenset(stand_ins)
         self._issuers = {name.rstrip("/") for name in (issuer, *earlier_issuers)}
         self._remembered: dict[str, tuple[str, Asker]] = {}
 
     # -- JWTs
 
-    def mint(self, user: str, session: str, claims: Mapping[str, Any], *, ends_at: float) -> str:
+    def mint(
+        self, user: str, session: str, claims: Mapping[str, Any], *, ends_at: float, development: bool = False
+    ) -> str:
         """
-        A token for a user's login session, which is over at `ends_at`.
+        A token for a user's login session, which is over at `ends_at`; of somebody made up, in `development`.
 
         Raises:
             ClaimsRefused: The claims are too large, or some are not for anybody to choose.
@@ -95,7 +107,7 @@ class OwnTokens:
             **claims,
             "sub": f"{user}|{session}",
             "iss": self.issuer,
-            "aud": AUDIENCE,
+            "aud": DEVELOPMENT if development else AUDIENCE,
             "iat": int(now / 1000),
             "exp": int(min(now + self.ttl_ms, ends_at) / 1000),
             "jti": secrets.token_urlsafe(12),
@@ -167,8 +179,7 @@ class OwnTokens:
         subject, audience, issuer = claims.get("sub"), claims.get("aud"), claims.get("iss")
         if not isinstance(issuer, str) or issuer.rstrip("/") not in self._issuers:
             raise TokenRefused("NoAuthProvider", "The token is of another issuer")
-        if audience != AUDIENCE and not (isinstance(audience, list) and AUDIENCE in audience):
-            raise TokenRefused("NoAuthProvider", "The token is for somebody else")
+        self._check_audience(audience if isinstance(audience, list) else [audience], claims)
         if not isinstance(subject, str) or subject.count("|") != 1:
             raise TokenRefused("InvalidAuthHeader", "The token does not say whose it is")
         now_s = self._clock.now_ms() / 1000
@@ -183,6 +194,14 @@ class OwnTokens:
         said = {name: value for name, value in claims.items() if name not in _RESERVED}
         identity = own_identity(self.issuer, user, session, said)
         return asker_of(identity, expires_at=(expires + LEEWAY_S) * 1000, session=session)
+
+    def _check_audience(self, audience: list[Any], claims: Mapping[str, Any]) -> None:
+        if AUDIENCE in audience:
+            return
+        if DEVELOPMENT not in audience:
+            raise TokenRefused("NoAuthProvider", "The token is for somebody else")
+        if claims.get("provider") not in self._stand_ins:
+            raise TokenRefused("NoAuthProvider", "The token is of a sign-in of development, which does not count here")
 
     # -- refresh tokens
 

@@ -73,6 +73,7 @@ class Grant(Struct, frozen=True, kw_only=True, rename="camel"):
     claims: dict[str, Any]
     expires_at: float
     refresh: str
+    development: bool = False
     ended: list[str] = []
 
 
@@ -257,7 +258,9 @@ class SignInService:
                 return NOT_SIGNED_IN
 
     def _tokens(self, grant: Grant) -> bytes:
-        token = self.tokens.mint(grant.user, grant.session, grant.claims, ends_at=grant.expires_at)
+        token = self.tokens.mint(
+            grant.user, grant.session, grant.claims, ends_at=grant.expires_at, development=grant.development
+        )
         refresh = self.tokens.refresh_token(grant.refresh, grant.session)
         return wire.encode({"tokens": {"token": token, "refreshToken": refresh}})
 

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from joelclaw.auth.declaring import stand_ins_of, variables_of
 from joelclaw.auth.oauth.client import Trial, try_credentials
 from joelclaw.auth.oauth.providers import make_provider
 from joelclaw.auth.oauth.settings import KINDS, Settings, addresses_of, read_settings
@@ -61,7 +62,10 @@ def _check_provider(
     try:
         settings = read_settings(config, environ, id)
     except ConfigRefused as error:
-        yield Finding(check, "problem", str(error), "correct it, and ask again")
+        if id in stand_ins_of(config, environ, development=True):
+            yield _tell_stand_in(check, id, config)
+        else:
+            yield Finding(check, "problem", str(error), "correct it, and ask again")
         return
     callback = callback_url(_site_origin(config), id)
     yield _check_callback(check, callback)
@@ -74,6 +78,12 @@ def _check_provider(
     yield _judge(check, id, trial)
     if trial.date is not None:
         yield from _check_offset(check, trial.date, now_ms)
+
+
+def _tell_stand_in(check: str, id: str, config: Config) -> Finding:
+    said = f"{id} does not know this deployment: a page of `joelclaw dev` answers in its place, `serve` does not start"
+    callback = callback_url(_site_origin(config), id)
+    return Finding(check, "warning", said, f"register the callback {callback} there, and export {variables_of(id)}")
 
 
 def _check_callback(check: str, callback: str) -> Finding:

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from joelclaw.auth.declaring import sign_in_of
+from joelclaw.auth.declaring import sign_in_of, stand_ins_of
 from joelclaw.auth.issuers import Issuer, advice_of, issuers_of
 from joelclaw.codegen import generate, write
 from joelclaw.config import Config, load_config
@@ -167,7 +167,8 @@ class Deployer:
     def load(self, root: Path, *, development: bool) -> Load:
         """What isolates are told to load a bundle as it is declared here."""
         config = self.config
-        sign_in = sign_in_of(config, self._origins.site)
+        stand_ins = stand_ins_of(config, os.environ, development=development)
+        sign_in = sign_in_of(config, self._origins.site, stand_ins)
         own = None if sign_in is None else sign_in.issuer
         self._issuers_declared = issuers_of(config, own=own, development=development)
         return Load(

@@ -222,7 +222,11 @@ def fitting(value: Any, kind: Kind) -> Any:
     ]
     if any(could_be(member, value) for member in members):
         return value
-    if isinstance(value, str) and value.isdecimal() and any(could_be(member, 0) for member in members):
+    if (
+        isinstance(value, str)
+        and value.removeprefix("-").isdecimal()
+        and any(could_be(member, 0) for member in members)
+    ):
         return int(value)
     if isinstance(value, (int, float)) and any(could_be(member, "") for member in members):
         return str(int(value))

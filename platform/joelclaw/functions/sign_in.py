@@ -51,6 +51,9 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[str, ...] = ()
     """Fields of a user that every declared sign-in method can fill."""
 
+    stand_ins: tuple[str, ...] = ()
+    """Providers for which a page of ours answers, where everybody is whom they say. Never any in production."""
+
     jwt_ttl_ms: float = 3_600_000.0
     session_total_ms: float = 2_592_000_000.0
     session_idle_ms: float = 2_592_000_000.0
@@ -76,9 +79,33 @@ PROFILE_FIELDS: Final = (
 """What the app's mutation may ask for, beside `initiating_user`."""
 
 
+STAND_IN: Final = "dev:"
+"""
+Before the id of a provider for which a page of ours has answered, in the rows of sign-in: `dev:github`.
+
+No method can be declared with such an id. So an account that anybody may have made up is never found by
+the provider itself, nor the other way round, whatever database is served by whom.
+"""
+
+
+def stand_in(provider: str) -> str:
+    """What rows call a provider for which a page of ours answers."""
+    return f"{STAND_IN}{provider}"
+
+
+def declared_id(provider: str) -> str:
+    """What joelclaw.toml, and functions, call the provider that rows call so."""
+    return provider.removeprefix(STAND_IN)
+
+
+def counts(provider: str, sign_in: SignIn) -> bool:
+    """Is an account at this provider somebody, in this deployment as it is served now?"""
+    return not provider.startswith(STAND_IN) or declared_id(provider) in sign_in.stand_ins
+
+
 def provider_field(provider: str) -> str:
     """Where a user's document has the account at this provider: `github_id`."""
-    return f"{provider.replace('-', '_')}_id"
+    return f"{declared_id(provider).replace('-', '_')}_id"
 
 
 _RENAMED: Final = {"picture": "pictureUrl", "email_verified": "emailVerified"}

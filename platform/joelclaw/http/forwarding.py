@@ -12,12 +12,14 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple, TypeAlias
 
+from joelclaw.auth.addresses import is_loopback
 from joelclaw.http.requests import Scope
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 _HOST: Final = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _SCHEMES: Final = frozenset({"http", "https"})
+_BY_PROXIES: Final = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _PAIR: Final = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*(?:[;,]|$)')
 
 
@@ -71,6 +73,22 @@ class Proxies:
             return False
         address = _address(text)
         return any(address.version == network.version and address in network for network in self._networks)
+
+
+def is_from_here(scope: Scope) -> bool:
+    """
+    Whether a request comes from a program on this machine that has asked for this machine.
+
+    Not by a proxy, who says so in a header, nor by a name that somebody has let lead here (DNS rebinding).
+    """
+    headers = scope["headers"]
+    if not scope.get("client") or not is_loopback(scope["client"][0]):
+        return False
+    if any(name in _BY_PROXIES or name.startswith(b"x-forwarded-") for name, _ in headers):
+        return False
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    name = _without_port(hosts[0]).lower() if len(hosts) == 1 else ""
+    return name == "localhost" or is_loopback(name)
 
 
 class _Forwarded(NamedTuple):

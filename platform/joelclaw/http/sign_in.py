@@ -1,6 +1,8 @@
 """
 The two addresses of sign-in at somebody else's, on the site: where a browser leaves for the provider, and comes back.
 
+In development a page of ours may answer for the provider: it is for browsers on this machine, and refuses all others.
+
 Nothing here rides on a cookie, and nothing here makes anybody a user: what is in an address is worth
 nothing without the verifier that the client has kept. Whoever opens one by mistake gets a page of one sentence.
 
@@ -17,8 +19,10 @@ from urllib.parse import parse_qsl, quote
 
 import structlog
 
-from joelclaw.auth.oauth.steps import CALLBACK_PATH, SIGN_IN_PATH, DeadEnd, Onward, Travelling
+from joelclaw.auth.oauth.steps import CALLBACK_PATH, SIGN_IN_PATH, Ask, DeadEnd, Onward, Travelling
 from joelclaw.errors import SystemCallFailed
+from joelclaw.http.asking import ASKING_POLICY, asking_page
+from joelclaw.http.forwarding import is_from_here
 from joelclaw.http.requests import Answer, Header, Receive, Scope, Send, respond
 from joelclaw.http.site import Handler
 
@@ -67,7 +71,7 @@ class SignInRoutes:
     async def leave(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI)
         """`GET /api/auth/signin/{provider}?code=...`"""
 
-        async def answer(method: Travelling) -> Onward | DeadEnd:
+        async def answer(method: Travelling) -> Onward | DeadEnd | Ask:
             flow = _parameters(scope["query_string"]).get("code")
             if flow is None:
                 raise _Refused(400, "This address is not whole.")
@@ -90,7 +94,7 @@ class SignInRoutes:
         send: Send,
         prefix: str,
         allowed: tuple[str, ...],
-        answer: Callable[[Travelling], Awaitable[Onward | DeadEnd]],
+        answer: Callable[[Travelling], Awaitable[Onward | DeadEnd | Ask]],
     ) -> None:
         try:
             method = self._methods.get(scope["raw_path"].decode("latin-1").removeprefix(prefix).removesuffix("/"))
@@ -98,6 +102,8 @@ class SignInRoutes:
                 raise _Refused(404, "There is no such sign-in here.")
             if scope["method"] not in allowed:
                 raise _Refused(405, "This address is opened by browsers.")
+            if method.only_here and not is_from_here(scope):
+                raise _Refused(403, "In development, this page answers browsers on the server's own machine alone.")
             outcome = await answer(method)
         except _Refused as refusal:
             more = [(b"allow", ", ".join(allowed).encode())] if refusal.status == 405 else []
@@ -109,6 +115,9 @@ class SignInRoutes:
             return
         if isinstance(outcome, DeadEnd):
             await _page(send, 400, outcome.reason, back=outcome.back)
+            return
+        if isinstance(outcome, Ask):
+            await respond(send, Answer(asking_page(outcome).encode(), 200, _HTML), [*_HEADERS, ASKING_POLICY])
             return
         # After a form, 303: the browser must not post it again to where it is sent.
         status = 303 if scope["method"] == "POST" else 302

@@ -143,7 +143,7 @@ async def _serve(
         try:
             if await _either(announced.done, stop):
                 return  # Told to stop before there was anything to serve.
-            sign_in = await _open_sign_in(engine, config, development=development)
+            sign_in = await _open_sign_in(engine, config, url_of(listeners.site), development=development)
             key_table = KeyTable(SystemCalls(engine), engine.clock)
             others = issuer_tokens(engine, deployer, development=development)
             authenticator = Authenticator(
@@ -186,14 +186,16 @@ async def _serve(
                 await engine.close()
 
 
-async def _open_sign_in(engine: Engine, config: Config, *, development: bool) -> "SignInParts | None":
+async def _open_sign_in(
+    engine: Engine, config: Config, local_origin: str, *, development: bool
+) -> "SignInParts | None":
     """How people sign in, if they can. Who signs nobody in need not carry what that takes."""
     declared = engine.sign_in
     if declared is None:
         return None
     from joelclaw.server.sign_in import open_sign_in
 
-    return await open_sign_in(engine, config, declared, development=development)
+    return await open_sign_in(engine, config, declared, local_origin=local_origin, development=development)
 
 
 def _verifier(sign_in: "SignInParts | None", others: UserVerifier) -> UserVerifier:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from joelclaw.auth.authenticator import Authenticator, NoProviders, UserVerifier
+from joelclaw.auth.declaring import variables_of
 from joelclaw.auth.departures import Departures
 from joelclaw.auth.destinations import Destinations
 from joelclaw.auth.keyring import Keyring, Seal, Sealed, SigningKey, file_key, new_server_key, secret_key
@@ -86,9 +87,12 @@ class Audience:
             self.sockets.end_all_logins(reason)
 
 
-async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, development: bool) -> SignInParts:
+async def open_sign_in(
+    engine: Engine, config: Config, sign_in: SignIn, *, local_origin: str, development: bool
+) -> SignInParts:
     """
-    Have a deployment sign people in. The engine serves its first release already.
+    Have a deployment sign people in, whose site this machine reaches at `local_origin`. The engine serves its first
+    release already.
 
     Raises:
         CommandFailed: Its keys cannot be opened.
@@ -99,7 +103,12 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
     until = engine.clock.now_ms() + 2 * sign_in.jwt_ttl_ms
     earlier = await system.tell(NAME_ISSUER, issuer=sign_in.issuer, until=until)
     tokens = OwnTokens(
-        keyring, engine.clock, issuer=sign_in.issuer, earlier_issuers=frozenset(earlier), ttl_ms=sign_in.jwt_ttl_ms
+        keyring,
+        engine.clock,
+        issuer=sign_in.issuer,
+        earlier_issuers=frozenset(earlier),
+        ttl_ms=sign_in.jwt_ttl_ms,
+        stand_ins=sign_in.stand_ins,
     )
     audience = Audience()
     departures = Departures(system, tokens, engine.clock, audience.sessions_ended)
@@ -113,6 +122,9 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
         site_origin=sign_in.issuer,
         destination=Destinations(config.server.allowed_origins, config.auth.redirects, development=development),
         development=development,
+        stand_ins=sign_in.stand_ins,
+        local_origin=local_origin,
+        roles=lambda: engine.roles,
     )
     methods = open_methods(toolbox)
     _tell_callbacks(methods)
@@ -132,7 +144,12 @@ async def open_sign_in(engine: Engine, config: Config, sign_in: SignIn, *, devel
 def _tell_callbacks(methods: Mapping[str, Method]) -> None:
     """Say what has to be pasted elsewhere, and nothing more."""
     for id, method in methods.items():
-        if isinstance(method, Travelling):
+        if isinstance(method, Travelling) and method.only_here:
+            log.warning(
+                f"{id} does not know this deployment yet: until you export {variables_of(id)}, a page of development "
+                f"answers in its place, and whoever is on this machine signs in as anybody"
+            )
+        elif isinstance(method, Travelling):
             log.info(f"people sign in with {id}; the address to register there is {method.callback_url}")
             parts = urlsplit(method.callback_url)
             if parts.scheme != "https" and parts.hostname not in LOOPBACK:

@@ -34,6 +34,8 @@ def account_id(value: Any) -> str:
         and value.strip().lower() not in _NO_IDS
         and len(value) <= ID_LENGTH_MAX
         and value.isprintable()
+        # Below zero are those whom stand-ins make up, see `stand_in.py`.
+        and not (value.startswith("-") and value[1:].isdecimal())
     ):
         return value
     raise ProfileWrong("the profile has no usable id")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from joelclaw.auth.declaring import CREDENTIALS, has_credential, variable_part
 from joelclaw.config import Config, read_table
 from joelclaw.errors import ConfigRefused
 
@@ -97,29 +98,30 @@ KINDS: Final[Mapping[str, type[Settings]]] = {
 """By the `type` of a table, or else by the method's id."""
 
 
-def read_settings(config: Config, environ: Mapping[str, str], id: str) -> Settings:
+def read_settings(config: Config, environ: Mapping[str, str], id: str, *, unknown: str | None = None) -> Settings:
     """
-    What is declared of a provider.
+    What is declared of a provider; `unknown` stands for a client id or secret that is nowhere.
 
     Raises:
         ConfigRefused: Something in its table is not as it has to be, or its client id or secret is nowhere.
     """
     table: dict[str, Any] = dict(config.auth.sign_in.get(id, {}))
     kind = table.pop("type", id)
-    issuer = environ.get(_variable(id, "ISSUER")) or ISSUERS.get(kind)
+    issuer = environ.get(f"AUTH_{variable_part(id)}_ISSUER") or ISSUERS.get(kind)
     if KINDS[kind] is OidcSettings and issuer is not None:
         table.setdefault("issuer", issuer)
-    for field, what in (("client_id", "ID"), ("client_secret", "SECRET")):
-        variable = _variable(id, what)
+    for field, form in CREDENTIALS.items():
+        variable = form.format(variable_part(id))
         if field not in table:
-            if not environ.get(variable):
+            credential = environ.get(variable) or unknown
+            if not credential:
                 raise ConfigRefused(
                     config.source.path.name,
                     config.source.line("auth", "sign_in", id) or config.source.line("auth", "providers"),
                     f"signing in with {id} needs its {field}: export {variable} before you start joelclaw, "
-                    f"or write {field} below a line [auth.sign_in.{id}]",
+                    f"or write {field} below a line [auth.sign_in.{id}]{_without_both(config, environ, id)}",
                 )
-            table[field] = environ[variable]
+            table[field] = credential
     return read_table(config.source, table, KINDS[kind], "auth", "sign_in", id)
 
 
@@ -133,5 +135,7 @@ def addresses_of(settings: Settings) -> dict[str, str]:
     return {name: address for name, address in found.items() if address is not None}
 
 
-def _variable(id: str, what: str) -> str:
-    return f"AUTH_{id.upper().replace('-', '_')}_{what}"
+def _without_both(config: Config, environ: Mapping[str, str], id: str) -> str:
+    if any(has_credential(config, environ, id, field) for field in CREDENTIALS):
+        return ""
+    return "; only `joelclaw dev` does without, and answers in its place"

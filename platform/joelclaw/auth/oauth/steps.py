@@ -29,6 +29,29 @@ class DeadEnd(Struct, frozen=True):
     """Where they came from, if that is known."""
 
 
+class Ask(Struct, frozen=True):
+    """The browser is asked who it wants to be, by a page of ours: in development alone."""
+
+    provider: str
+    action: str
+    """Where the answer goes: `login`, and `email` if there is one, beside the state."""
+
+    state: str
+    asks_for: str
+    """What somebody says of themselves: "Login", "Name"."""
+
+    suggestions: tuple["Suggestion", ...] = ()
+
+
+class Suggestion(Struct, frozen=True):
+    """Somebody whom joelclaw.toml names."""
+
+    login: str
+    email: str
+    roles: str
+    """What they may do, as it is declared."""
+
+
 @runtime_checkable
 class Travelling(Protocol):
     """A sign-in method for which browsers leave the app and come back."""
@@ -36,7 +59,10 @@ class Travelling(Protocol):
     callback_url: str
     """What has to be registered at the provider."""
 
-    async def leave(self, flow: str) -> Onward | DeadEnd:
+    only_here: bool
+    """Browsers on this machine may do so, and no others."""
+
+    async def leave(self, flow: str) -> Onward | DeadEnd | Ask:
         """
         A browser has opened the address of a flow.
 

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 from msgspec import UNSET, UnsetType
 
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
+from joelclaw.functions.sign_in import declared_id
 from joelclaw.schema.indexes import index
 from joelclaw.schema.structs import Object
 from joelclaw.schema.tables import Table
@@ -32,7 +33,7 @@ class Profile(Object):
     """What a sign-in method has verified about somebody."""
 
     provider: str
-    """The method's id: "github", "password", "anonymous"."""
+    """The method's id: "github", "password", "anonymous"; "dev:github", where a page of ours has answered."""
 
     account_id: str
     """Who it is there, for ever."""
@@ -116,8 +117,9 @@ def find_account(ctx: QueryCtx, provider: str, account_id: str) -> Account | Non
 
 def claims_of(account: Account) -> dict[str, Any]:
     """What a token says of somebody beside who they are. The names are those of OpenID Connect, where it has them."""
+    provider = declared_id(account.provider)
     claims = {
-        "provider": account.provider,
+        "provider": provider,
         "name": account.name,
         "picture": account.image,
         "email": account.email,
@@ -125,7 +127,7 @@ def claims_of(account: Account) -> dict[str, Any]:
     }
     if account.kind == "oauth":
         # Of other methods the id is an address perhaps, which nobody need have verified.
-        claims[f"{account.provider}Id"] = account.account_id
+        claims[f"{provider}Id"] = account.account_id
     return {**account.claims, **{name: value for name, value in claims.items() if value is not None}}
 
 

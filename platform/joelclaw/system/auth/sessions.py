@@ -32,7 +32,7 @@ from joelclaw.errors import Misuse
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
 from joelclaw.functions.decorators import mutation, query
 from joelclaw.functions.rows import Scan
-from joelclaw.functions.sign_in import LoginSession
+from joelclaw.functions.sign_in import STAND_IN, LoginSession, counts
 from joelclaw.schema.bounds import gt
 from joelclaw.schema.indexes import index
 from joelclaw.schema.marks import Id
@@ -121,6 +121,9 @@ class Grant(Object):
     refresh: str
     """The id of the refresh token that is the client's from here on."""
 
+    development: bool = False
+    """A page of ours has answered for the provider: its tokens are not for production."""
+
     ended: list[str] = []  # noqa: RUF012 (each gets its own)
     """Sessions that this has ended."""
 
@@ -141,8 +144,13 @@ def open_session(ctx: MutationCtx, account: Account, *, replacing: str | None, r
     Sign the user of an account in.
 
     `replacing` is the login session of whoever asks, which ends; `refresh` the id of the first refresh token.
+
+    Raises:
+        Misuse: The account was made up in development, and does not count where this is.
     """
     sign_in, now = users.declared(ctx), ctx.now()
+    if not counts(account.provider, sign_in):
+        raise Misuse(f"an account at {account.provider} is one of development alone, and is let in nowhere else")
     ended = [] if replacing is None else end_session(ctx, replacing)
     session = OpenSession(
         user=account.user,
@@ -219,7 +227,7 @@ def refresh(ctx: MutationCtx, token: str, session: str, child: str) -> Renewal:
     if found is None or presented is None or presented.session != found.id or presented.expires_at <= now:
         return Renewal(kind="dead")
     account = ctx.db.get(found.account)
-    if account is None or users.find(ctx, found.user) is None:
+    if account is None or not counts(account.provider, users.declared(ctx)) or users.find(ctx, found.user) is None:
         return Renewal(kind="dead", ended=end_session(ctx, found.id))
     if presented.withdrawn:
         return Renewal(kind="theft", ended=end_session(ctx, found.id))
@@ -299,6 +307,7 @@ def _grant(session: OpenSession, account: Account, refresh: str, ended: list[str
         claims=_checked(claims_of(account)),
         expires_at=session.expires_at,
         refresh=refresh,
+        development=account.provider.startswith(STAND_IN),
         ended=ended or [],
     )
 

@@ -18,7 +18,15 @@ from joelclaw.functions import nested
 from joelclaw.functions.app import LoadedFunction, OpenTable
 from joelclaw.functions.auth import fitting
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
-from joelclaw.functions.sign_in import INITIATING_USER, NOBODY, PROFILE_FIELDS, TOKEN_IDENTIFIER, SignIn, provider_field
+from joelclaw.functions.sign_in import (
+    INITIATING_USER,
+    NOBODY,
+    PROFILE_FIELDS,
+    TOKEN_IDENTIFIER,
+    SignIn,
+    declared_id,
+    provider_field,
+)
 from joelclaw.schema.hints import object_kind
 from joelclaw.schema.kinds import Field
 from joelclaw.schema.tables import Table
@@ -139,6 +147,7 @@ def _insert(ctx: MutationCtx, table: OpenTable, profile: "Profile") -> str:
 
 def _ask(ctx: MutationCtx, hook: LoadedFunction, profile: "Profile", initiating_user: str | None) -> str:
     told = {**{name: getattr(profile, name) for name in PROFILE_FIELDS}, INITIATING_USER: initiating_user}
+    told["provider"] = declared_id(profile.provider)
     asked_for = {field.python_name for field in hook.spec.args.fields}
     keywords = {name: value for name, value in told.items() if name in asked_for}
     answer = nested.call_undoable(ctx.db.run, hook, MutationCtx(ctx.db.run, hook.path), (), keywords)

@@ -30,6 +30,7 @@ import msgspec
 from litestar import Litestar, Request, Response, get, post, put
 
 from joelclaw.clock import Clock, SystemClock
+from tests.auth.certificates import Certificate
 from tests.auth.loopback import Journal, changed, listening, repeated, serve_for_ever, serving
 
 CODE_LIFE_MS = 10 * 60 * 1000.0
@@ -348,11 +349,11 @@ def _page(text: str, status: int) -> Response[Any]:
 
 
 @contextmanager
-def fake_github(**settings: Any) -> Iterator[FakeGithub]:
-    """A GitHub that serves until the block ends."""
-    with listening() as (listener, origin):
+def fake_github(certificate: Certificate | None = None, **settings: Any) -> Iterator[FakeGithub]:
+    """A GitHub that serves until the block ends, over TLS with a certificate."""
+    with listening(scheme="http" if certificate is None else "https") as (listener, origin):
         github = FakeGithub(origin, **settings)
-        with serving(github.app(), listener):
+        with serving(github.app(), listener, certificate):
             yield github
 
 

@@ -15,6 +15,8 @@ import uvicorn
 from litestar import Request
 from litestar.datastructures import MultiDict
 
+from tests.auth.certificates import Certificate
+
 STARTED_WITHIN_S = 120.0
 """Only there to fail: starting is awaited as an event."""
 
@@ -82,16 +84,24 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def listening(port: int = 0) -> Iterator[tuple[socket.socket, str]]:
+def listening(port: int = 0, scheme: str = "http") -> Iterator[tuple[socket.socket, str]]:
     """A listening socket on loopback, and the origin that it is: known before the app is made."""
     with socket.create_server(("127.0.0.1", port)) as listener:
-        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield listener, f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager
-def serving(app: Any, listener: socket.socket) -> Iterator[None]:
-    """Serve an app on a listening socket, in a thread, until the block ends."""
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+def serving(app: Any, listener: socket.socket, certificate: Certificate | None = None) -> Iterator[None]:
+    """Serve an app on a listening socket, in a thread, until the block ends; over TLS with a certificate."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=None if certificate is None else certificate.public,
+        ssl_keyfile=None if certificate is None else certificate.key,
+    )
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

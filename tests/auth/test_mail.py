@@ -1,10 +1,8 @@
 """Mails: handed to a real server on loopback, encrypted where they have to be, or shown; and what is refused."""
 
 import asyncio
-import datetime as dt
 import email
 import email.policy
-import ipaddress
 import ssl
 import subprocess
 import sys
@@ -14,15 +12,13 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from joelclaw.auth import mail as mailing
 from joelclaw.auth.codes import Letters
 from joelclaw.auth.mail import Mail, SmtpMailer, TerminalMailer, composed, open_mailer
 from joelclaw.config import load_config
 from joelclaw.errors import ConfigRefused, MailFailed
+from tests.auth.certificates import self_signed
 from tests.auth.mailing import log_of
 
 SENDER = "Example <no-reply@example.com>"
@@ -71,29 +67,10 @@ class Server:
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's side, and that of a client who trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    certificate = self_signed(tmp_path_factory.mktemp("tls"))
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return serving, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+    serving.load_cert_chain(certificate.public, certificate.key)
+    return serving, ssl.create_default_context(cafile=str(certificate.public))
 
 
 def with_server(

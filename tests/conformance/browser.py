@@ -1,12 +1,29 @@
 """Pages in a real Chromium."""
 
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.deadline import PATIENCE_S
-from tests.conformance.remote import Remote
+from tests.conformance.remote import CLIENTS, Remote
+
+FIND = Path(__file__).parents[2] / "scripts" / "find-chromium"
+
+
+@contextmanager
+def chromium() -> Iterator[Remote]:
+    """A Chromium. Each of its pages has cookies and storage of its own."""
+    found = subprocess.run([FIND], capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        pytest.fail(found.stderr)
+    browser = Remote(["node", str(CLIENTS / "browser.mjs"), found.stdout.strip()])
+    yield browser
+    browser.close()
 
 
 class Page:
@@ -69,6 +86,31 @@ class Page:
 
     def click(self, button: str) -> None:
         self._do("click", button=button)
+
+    def choose(self, role: str, name: str) -> None:
+        """Click the first of a role with this name: a link, a tab, a check box."""
+        self._do("choose", role=role, name=name)
+
+    def press(self, key: str) -> None:
+        self._do("press", key=key)
+
+    def type(self, text: str) -> None:
+        """Into whatever has the focus, key by key."""
+        self._do("type", text=text)
+
+    def focus(self, label: str) -> None:
+        self._do("focus", label=label)
+
+    def attach(self, label: str, *files: Path) -> None:
+        """Choose files in a labelled field."""
+        self._do("attach", label=label, files=[str(file) for file in files])
+
+    def unplug(self) -> None:
+        """Take the network from its browser."""
+        self._do("unplug", unplugged=True)
+
+    def plug_in(self) -> None:
+        self._do("unplug", unplugged=False)
 
     def goto(self, url: str) -> None:
         self._do("goto", url=url)

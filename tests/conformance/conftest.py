@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.conformance.browser import Page
+from tests.conformance.browser import Page, chromium
 from tests.conformance.deployment import Deployment, copy_app
 from tests.conformance.proxy import Proxy
 from tests.conformance.remote import CLIENTS, Remote
@@ -105,12 +105,8 @@ def token_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deplo
 @pytest.fixture(scope="session")
 def browser(node_modules: Path) -> Iterator[Remote]:
     """A Chromium. Each of its pages has cookies and storage of its own."""
-    find = subprocess.run([ROOT / "scripts" / "find-chromium"], capture_output=True, text=True, check=False)
-    if find.returncode != 0:
-        pytest.fail(find.stderr)
-    chromium = Remote(["node", str(CLIENTS / "browser.mjs"), find.stdout.strip()])
-    yield chromium
-    chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,14 @@
 """A real deployment: the server as its own process, on a copy of an app, on a free port."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ WITH_TOKENS = Path(__file__).parent / "serve_with_tokens.py"
 class Server:
     """A process that serves a project, and what it tells."""
 
-    def __init__(self, command: list[str], project: Path) -> None:
-        self._process = subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True)
+    def __init__(self, command: list[str], project: Path, env: Mapping[str, str] | None = None) -> None:
+        environ = os.environ | (env or {})
+        self._process = subprocess.Popen(command, cwd=project, env=environ, stderr=subprocess.PIPE, text=True)
         self._told: list[str] = []
         self._news = threading.Condition()
         self._ended = False
@@ -83,8 +85,16 @@ class Server:
 class Deployment:
     """A project and its server, which can be stopped, killed and started again."""
 
-    def __init__(self, project: Path, *, tokens: bool = False, development: bool = False) -> None:
+    def __init__(
+        self,
+        project: Path,
+        *,
+        tokens: bool = False,
+        development: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.project = project
+        self._env = env
         command = "dev" if development else "serve"
         program = [str(WITH_TOKENS)] if tokens else ["-m", "joelclaw.cli", command]
         self._command = [sys.executable, *program, "--project", str(project)]
@@ -92,7 +102,7 @@ class Deployment:
         self.url = ""
 
     def start(self) -> None:
-        self.server = Server(self._command, self.project)
+        self.server = Server(self._command, self.project, self._env)
         self.url = self.server.tells("  clients: ")
 
     def restart(self, stop: Callable[[Server], None]) -> None:

@@ -23,10 +23,10 @@ const sockets = new Map();
 await talk(
   {
     /** Another page of a browser that is open already is `beside` one of its pages: a tab. */
-    async open({ page: name, url, beside = null, width = 1280, height = 800, scheme = "light" }) {
+    async open({ page: name, url, beside = null, width = 1280, height = 800, scheme = "light", trusting = false }) {
       const context =
         beside === null
-          ? await browser.newContext({ viewport: { width, height }, colorScheme: scheme })
+          ? await browser.newContext({ viewport: { width, height }, colorScheme: scheme, ignoreHTTPSErrors: trusting })
           : pages.get(beside).context();
       const page = await context.newPage();
       const counted = { opened: 0, closed: 0, ranges: 0 };
@@ -60,8 +60,17 @@ await talk(
     fill: ({ page, label, text }) => pages.get(page).getByLabel(label).fill(text),
     press: ({ page, key }) => pages.get(page).keyboard.press(key),
     click: ({ page, button }) => pages.get(page).getByRole("button", { name: button }).first().click(),
+    choose: ({ page, role, name }) => pages.get(page).getByRole(role, { name }).first().click(),
+    type: ({ page, text }) => pages.get(page).keyboard.type(text),
+    attach: ({ page, label, files }) => pages.get(page).getByLabel(label).setInputFiles(files),
+    unplug: ({ page, unplugged }) => pages.get(page).context().setOffline(unplugged),
     focus: ({ page, label }) => pages.get(page).getByLabel(label).focus(),
     blur: ({ page }) => pages.get(page).evaluate("document.activeElement.blur()"),
+
+    async emulate({ page: name, width, height, scheme }) {
+      await pages.get(name).setViewportSize({ width, height });
+      await pages.get(name).emulateMedia({ colorScheme: scheme });
+    },
 
     /** A picture of the whole page, in a window of this size and scheme. */
     async screenshot({ page: name, path, width, height, scheme }) {

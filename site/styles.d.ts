@@ -6,5 +6,5 @@ declare module "*.css" {}
 declare module "@fontsource-variable/newsreader" {}
 declare module "@fontsource-variable/newsreader/wght-italic.css" {}
 
-/** Where the backend is; `public/deployment.js` says it. */
+/** Where the backend is; `/deployment.js` says it. */
 declare var deployment: { readonly url: string } | undefined;

@@ -80,8 +80,14 @@ class _System:
 
     def __init__(self, app: Deployment) -> None:
         self._app = app
+        self.refused = 0
+        self.refuses = 0
+        """So many calls from now on find no room left on the disk."""
 
     async def tell(self, path: str, **arguments: Any) -> Any:
+        if self.refused < self.refuses:
+            self.refused += 1
+            raise SystemCallFailed(path, "There is no room left")
         try:
             return self._app.mutate(path, **arguments)
         except CallError as error:
@@ -108,7 +114,8 @@ class People:
         self.tokens = OwnTokens(Keyring(b"k" * 32, [signing_key()], clock), clock, issuer=SITE, ttl_ms=3_600_000.0)
         self.mailbox = Mailbox()
         self.ended: list[str] = []
-        system: Any = _System(app)
+        self.system = _System(app)
+        system: Any = self.system
         letters = Letters(self.mailbox, "Example", mails_per_hour)
         codes = CodeMaker("password", CodeSettings(), self.tokens)
         self.password = Password(

@@ -61,6 +61,21 @@ def test_an_answer_comes_whole_with_its_status(provider: FakeOidc) -> None:
     assert "cookie" not in provider.journal.entries[0].headers
 
 
+def test_hanging_up_leaves_no_connection(provider: FakeOidc) -> None:
+    """And who is asked again afterwards, is connected to again."""
+
+    async def run() -> None:
+        outbound = Outbound(development=True)
+        url = f"{provider.issuer}/.well-known/openid-configuration"
+        for _ in range(2):
+            assert (await outbound.get(url, private=True)).status == 200
+            assert [len(pool.connections) for pool in outbound._pools.values()] == [1]  # noqa: SLF001
+            await outbound.close()
+            assert not outbound._pools  # noqa: SLF001
+
+    asyncio.run(run())
+
+
 def test_a_redirect_is_an_answer_and_is_not_followed(provider: FakeOidc) -> None:
     """O19: a provider that redirects, inwards perhaps, is not followed: where it points nobody asks."""
     provider.switch(discovery="redirect")

@@ -96,7 +96,7 @@ def test_tokens_of_a_declared_issuer_count(issuer: FakeIssuer, tmp_path: Path) -
     """
     AUTH-1, AUTH-17, AUTH-18: over HTTP, in HTTP actions and on the socket; an issuer that is down signs nobody out.
 
-    And what is declared changes with a save: no restart, and sockets stay.
+    And what is declared changes with a save: no restart, and only sockets with tokens that do not count are told.
     """
     issuer.reset()
     with deployment(tmp_path, declaration(issuer)) as server:
@@ -118,7 +118,8 @@ def test_tokens_of_a_declared_issuer_count(issuer: FakeIssuer, tmp_path: Path) -
         assert "Could not find" in call(server, "f:inside")
         assert server.get("/who", headers={"Authorization": bearer}).text == "ann"
         assert call(server, "f:who", f"Bearer {issuer.token(aud='other')}") == (401, "NoAuthProvider")
-        with socket_of(server) as peer, socket_of(server) as refused:
+        with socket_of(server) as peer, socket_of(server) as stranger, socket_of(server) as refused:
+            say(stranger, type="Authenticate", baseVersion=0, tokenType="None")
             say(refused, type="Authenticate", baseVersion=0, tokenType="User", value=issuer.token()[:-8])
             assert hear(refused)["type"] == "AuthError"
             say(peer, type="Authenticate", baseVersion=0, tokenType="User", value=issuer.token())
@@ -131,8 +132,14 @@ def test_tokens_of_a_declared_issuer_count(issuer: FakeIssuer, tmp_path: Path) -
 
             assert call(server, "f:who", bearer) == (401, "NoAuthProvider")
             assert call(server, "f:who", f"Bearer {issuer.token(aud='other')}") == f"{issuer.name}|ann"
-            say(peer, type="Authenticate", baseVersion=1, tokenType="None")
-            assert hear(peer)["endVersion"]["identity"] == 2
+            told = hear(peer)
+            assert (told["type"], told["baseVersion"], told["authUpdateAttempted"]) == ("AuthError", 1, False)
+            assert told["error"] == "The issuer of this token is not declared any more, or differently"
+            with pytest.raises(ConnectionClosed):
+                hear(peer)
+            assert hear(stranger)["endVersion"]["identity"] == 1
+            say(stranger, type="Authenticate", baseVersion=1, tokenType="None")
+            assert hear(stranger)["endVersion"]["identity"] == 2
     assert len(issuer.journal.at(DISCOVERY)) >= 2
 
 

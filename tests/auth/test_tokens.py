@@ -354,6 +354,26 @@ def test_a_key_of_the_right_name_has_to_have_signed() -> None:
     Bench().refusal(token(thief, claims(), header={"kid": signing_key().kid}))
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_an_issuer_that_goes_while_it_is_asked_is_gone(is_known: bool) -> None:
+    """Whoever comes in with its token then is refused: those who carry one were told before, and nobody tells again."""
+    bench = Bench()
+    presented = token(signing_key(), claims())
+    if is_known:
+        bench.verify(presented)
+
+    class Asked(KeySets):
+        async def get(self, issuer: Issuer, *, again: bool = False) -> Any:
+            keys = await super().get(issuer, again=again)
+            bench.issuers = ()
+            return keys
+
+    bench.tokens._key_sets = Asked(Outbound(development=False), bench.clock)  # noqa: SLF001
+
+    with pytest.raises(TokenRefused, match="No auth provider found"):
+        bench.verify(presented)
+
+
 def test_a_token_of_another_deployment_is_refused() -> None:
     """J9: by its issuer, or by its key."""
     bench = Bench()

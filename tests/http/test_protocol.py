@@ -6,7 +6,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.server import ServerState
 
-from joelclaw.http.protocol import HttpProtocol, Outlet
+from joelclaw.http.protocol import HANG_UP, HttpProtocol, Outlet
 
 REQUEST = b"GET /a HTTP/1.1\r\nHost: here\r\n\r\n"
 
@@ -87,6 +87,27 @@ def test_a_head_does_not_wait_for_a_slow_body() -> None:
         await turn()
         assert b"".join(wire.writes[1:]) == b"hello"
         protocol.connection_lost(None)
+
+    asyncio.run(scenario())
+
+
+def test_an_app_can_hang_up() -> None:
+    """Without an answer: the connection ends, and not a byte was written."""
+
+    async def app(scope: Any, receive: Any, _send: Any) -> None:
+        scope["state"][HANG_UP]()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def scenario() -> None:
+        wire = Wire()
+        protocol = serve(app, wire)
+        protocol.data_received(REQUEST)
+        await turn()
+        assert wire.closed
+        protocol.connection_lost(None)
+        await turn()
+        assert wire.writes == []
 
     asyncio.run(scenario())
 

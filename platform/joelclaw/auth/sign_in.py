@@ -4,7 +4,7 @@
 The form of arguments and results is that of the shipped client, and stands here alone; so does the order
 in which a call is understood. Decisions are methods' (`Method`) and the system's (`system/auth/`).
 
-    a refresh token, no provider        renew; never an error, because no client survives one
+    a refresh token, no provider        renew; never an error that a client is told, because none survives one
     a code, no provider                 every method is asked whether it is its own; never an error either
     a provider                          that method
 
@@ -22,12 +22,12 @@ import msgspec
 import structlog
 from msgspec import UNSET, Struct, UnsetType
 
-from joelclaw.auth.own_tokens import OwnTokens
+from joelclaw.auth.own_tokens import OwnTokens, RefreshParts
 from joelclaw.engine.asker import Asker
 from joelclaw.engine.built_ins import Origin
 from joelclaw.engine.system_calls import SystemCalls
 from joelclaw.errors import SignInRefused, SystemCallFailed
-from joelclaw.functions.calls import Failure, Outcome
+from joelclaw.functions.calls import TRY_AGAIN, Failure, Outcome
 from joelclaw.values import wire
 
 SIGN_IN: Final = "auth:signIn"
@@ -163,7 +163,7 @@ class SignInService:
         except SignInRefused as refusal:
             return refused(refusal)
         if arguments.provider is UNSET and arguments.refresh_token:
-            return Outcome(value=await self._renew(arguments.refresh_token, origin))
+            return await self._renew(arguments.refresh_token, origin)
         params = arguments.params if isinstance(arguments.params, dict) else {}
         attempt = Attempt(
             params=params,
@@ -218,12 +218,20 @@ class SignInService:
                 log.exception("a code could not be redeemed", method=method.id)
         return NOT_SIGNED_IN
 
-    async def _renew(self, token: str, origin: Origin) -> bytes:
+    async def _renew(self, token: str, origin: Origin) -> Outcome:
         parts = self.tokens.read_refresh_token(token)
         if parts is None:
-            return NOT_SIGNED_IN
+            return Outcome(value=NOT_SIGNED_IN)
         try:
             renewal = await self._ask_for_renewal(*parts)
+        except SystemCallFailed as error:
+            # It says nothing about the session: to be answered that there is none would sign everybody out.
+            log.error("a session could not be renewed", session=parts.session, reason=error.message)
+            return Outcome(failure=Failure(message="Uncaught Error: nothing can be written now", code=TRY_AGAIN))
+        return Outcome(value=self._renewed(renewal, parts, origin))
+
+    def _renewed(self, renewal: Any, parts: RefreshParts, origin: Origin) -> bytes:
+        try:
             if renewal["kind"] == "theft":
                 log.warning("a refresh token was used twice; its session has ended", session=parts.session)
             elif renewal["kind"] == "lost_answer":
@@ -231,7 +239,7 @@ class SignInService:
             self.ended(renewal["ended"], origin.socket)
             return NOT_SIGNED_IN if renewal["grant"] is None else self._tokens(granted(renewal["grant"]).grant)
         except Exception:
-            log.exception("a session could not be renewed", session=parts.session)
+            log.exception("no token could be made", session=parts.session)
             return NOT_SIGNED_IN
 
     async def _ask_for_renewal(self, token: str, session: str) -> Any:

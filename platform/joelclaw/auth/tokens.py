@@ -89,8 +89,8 @@ class IssuerTokens:
         known = self._remembered.get(token)
         if known is None or known.issuer not in self._issuers():
             return await self._verify(token)
-        if await self._keys().get(known.issuer) is not known.keys:
-            return await self._verify(token)  # The key may be gone.
+        if await self._keys().get(known.issuer) is not known.keys or known.issuer not in self._issuers():
+            return await self._verify(token)  # The key may be gone, or the issuer, while we asked.
         self._check_not_over(known.asker)
         return known.asker
 
@@ -108,6 +108,9 @@ class IssuerTokens:
                 INVALID, f"Could not decode token: tokens of {issuer} are signed with {' or '.join(issuer.algorithms)}"
             )
         keys = await self._verified(issuer, read)
+        if issuer not in self._issuers():
+            # Whoever tells sockets of it has done so already, and would not tell this one.
+            return await self._verify(token)
         asker = self._asker(issuer, read.claims)
         if len(self._remembered) >= REMEMBERED_MAX:
             self._remembered.clear()
@@ -164,7 +167,7 @@ class IssuerTokens:
             issuer=claims["iss"], subject=subject, token_identifier=f"{claims['iss']}|{subject}", claims=shown
         )
         # With its leeway: what is let in by it must not be sent away in the same moment.
-        asker = asker_of(identity, expires_at=(expires_s + LEEWAY_S) * 1000)
+        asker = asker_of(identity, expires_at=(expires_s + LEEWAY_S) * 1000, entry=str(issuer))
         self._check_not_over(asker)
         return asker
 

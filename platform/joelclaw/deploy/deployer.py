@@ -15,7 +15,7 @@ Elsewhere: `sources.py` says which files are the app's, `bundle.py` keeps copies
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -105,6 +105,8 @@ class Deployer:
         self._issuers_declared: tuple[Issuer, ...] = ()
         """As what is being loaded was declared."""
 
+        self._issuers_gone: Callable[[Collection[str]], None] = lambda _: None
+
         self._loading = False
         """Isolates are importing new code; until they have, it can be given up."""
 
@@ -191,10 +193,17 @@ class Deployer:
             crons=cron_declarations(config),
         )
 
+    def tell_of_issuers(self, gone: Callable[[Collection[str]], None]) -> None:
+        """Call this with the entries (`str(issuer)`) that do not hold any more, from now on."""
+        self._issuers_gone = gone
+
     def _accept_issuers(self) -> None:
         for advice in advice_of(set(self._issuers_declared) - set(self.issuers)):
             log.warning("an issuer is declared for everybody's apps", advice=advice)
+        gone = set(self.issuers) - set(self._issuers_declared)
         self.issuers = self._issuers_declared
+        if gone:
+            self._issuers_gone([str(issuer) for issuer in gone])
 
     def _env(self) -> dict[str, str]:
         """What functions see, as declared, and the deployment's own addresses."""

@@ -43,21 +43,32 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     """The login session that the deployment itself has opened for them; empty for all others."""
 
+    entry: str = ""
+    """Which declared issuer's token they have shown; empty for all others. Not part of the content."""
+
     key: str = ""
     """Canonical text of the identity's content; empty for nobody."""
 
     @property
     def tether(self) -> str:
-        """What it hangs on, a login session or an admin key: when that ends, whoever has come in with it is told."""
-        return self.session or self.admin_key
+        """
+        What it hangs on, a login session, an admin key or a declaration: when that ends, whoever has come in with
+        it is told.
+        """
+        return self.session or self.admin_key or self.entry
 
 
 def asker_of(
-    identity: Identity | None, *, admin: bool = False, expires_at: float = INFINITY, session: str = ""
+    identity: Identity | None,
+    *,
+    admin: bool = False,
+    expires_at: float = INFINITY,
+    session: str = "",
+    entry: str = "",
 ) -> Asker:
     """The asker with this identity."""
     key = "" if identity is None else _write_sorted(identity).decode()
-    return Asker(identity=identity, admin=admin, expires_at=expires_at, session=session, key=key)
+    return Asker(identity=identity, admin=admin, expires_at=expires_at, session=session, entry=entry, key=key)
 
 
 ANONYMOUS = asker_of(None)

@@ -5,7 +5,7 @@ Plain data, shared by the code that runs functions and by everybody who asks for
 Arguments and results are wire JSON, still encoded: only the function's own types decode them.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -65,6 +65,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     job: str | None = None
     """The scheduled job that this call runs, or that the action works for that made it."""
+
+
+TRY_AGAIN: Final = "try_again"
+"""
+The code of a failure that says nothing about the call. Over HTTP it is answered by hanging up: clients that
+renew a session try again then, and after any answer they do not.
+"""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -24,7 +24,7 @@ from joelclaw.engine.asker import ANONYMOUS, Asker
 from joelclaw.engine.built_ins import NOWHERE, Origin
 from joelclaw.engine.results import Result
 from joelclaw.errors import AdminKeyRefused, ProviderFailed, RequestRefused, TokenRefused
-from joelclaw.functions.calls import Failure, Outcome
+from joelclaw.functions.calls import TRY_AGAIN, Failure, Outcome
 from joelclaw.functions.manifest import FunctionKind, FunctionSpec
 from joelclaw.http.calls import (
     HttpCall,
@@ -37,6 +37,7 @@ from joelclaw.http.calls import (
 )
 from joelclaw.http.consistent_reads import ConsistentReads
 from joelclaw.http.forwarding import Proxies
+from joelclaw.http.protocol import HANG_UP
 from joelclaw.http.requests import (
     Answer,
     Cors,
@@ -65,6 +66,9 @@ ECHO_BYTES_MAX = 128 * 1024 * 1024
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
 
 NO_PROXIES = Proxies()
+
+NO_ANSWER = refusal_answer(RequestRefused(503, "TryAgain", "Nothing can be written right now. Try again later."))
+"""Said only where the server cannot hang up, see `TRY_AGAIN`."""
 
 _SYNC_PATH = re.compile(r"/api/([^/]+/)?sync")
 
@@ -160,7 +164,12 @@ class Api:
         if path == "/echo" and request.method == "POST":
             await self._echo(request, receive, send)
             return
-        await respond(send, await self._answer(request), self._cors.headers(request))
+        answer = await self._answer(request)
+        if answer is NO_ANSWER and HANG_UP in scope["state"]:
+            scope["state"][HANG_UP]()
+            await request.left()
+            return
+        await respond(send, answer, self._cors.headers(request))
 
     async def _connect(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if _SYNC_PATH.fullmatch(path):
@@ -261,6 +270,8 @@ class Api:
         else:
             outcome = await engine.act(call.path, call.args, asker, request_id=request_id, origin=origin)
         if outcome.failure is not None:
+            if outcome.failure.code == TRY_AGAIN:
+                return NO_ANSWER
             return self._failure(call, outcome.failure, outcome.log_lines, asker, request_id)
         return self._success(call, outcome.value, outcome.log_lines, asker)
 

@@ -10,8 +10,12 @@ Elsewhere: `server/` hands this to uvicorn. WebSockets leave it at their handsha
 """
 
 import asyncio
+from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HANG_UP: Final = "joelclaw.hang_up"
+"""Under which name a request's `state` has what ends its connection, for who must not answer."""
 
 
 class Outlet:
@@ -53,6 +57,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, HANG_UP: transport.close}
         self._outlet = Outlet(transport, self.loop)
 
     def on_headers_complete(self) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -160,7 +160,12 @@ async def _serve(
             )
             transfers = Transfers(engine, config.transfers)
             ending = [] if sign_in is None else [sign_in.departures]
-            async with aclosing(others), running([transfers, *ending, key_table, *services(engine, config, files)]):
+            asking = nullcontext() if sign_in is None else aclosing(sign_in)
+            async with (
+                aclosing(others),
+                asking,
+                running([transfers, *ending, key_table, *services(engine, config, files)]),
+            ):
                 await _serve_api(
                     config,
                     engine,
@@ -238,6 +243,7 @@ async def _serve_api(
     wording = Wording(development=development, report=report_failure)
     sockets = Sockets(engine, authenticator, wording, connections_max=lambda: engine.limits.connections)
     key_table.tell(sockets.end_admin_keys)
+    deployer.tell_of_issuers(sockets.end_issuers)
     if sign_in is not None:
         sign_in.tell(sockets)
     proxies = Proxies(config.server.trusted_proxies)

@@ -57,11 +57,18 @@ class SignInParts:
     departures: Departures
     rotation: Rotation
     site_routes: Mapping[str, Handler]
+    _methods: Mapping[str, Method]
     _audience: "Audience"
 
     def verifier(self, others: UserVerifier | None) -> UserVerifier:
         """Who tells whose a token is: ours we do, all others somebody else, if anybody."""
         return OwnFirst(self.tokens, others or NoProviders())
+
+    async def aclose(self) -> None:
+        """Ask no provider any more."""
+        for method in self._methods.values():
+            if isinstance(method, Travelling):
+                await method.close()
 
     def tell(self, sockets: Sockets) -> None:
         """Tell these sockets what ends from now on."""
@@ -138,7 +145,7 @@ async def open_sign_in(
         **SignInRoutes(methods).routes,
     }
     rotation = Rotation(system, keyring, seal, engine.clock, ttl_ms=sign_in.jwt_ttl_ms, tell_all=audience.key_dropped)
-    return SignInParts(tokens, departures, rotation, routes, audience)
+    return SignInParts(tokens, departures, rotation, routes, methods, audience)
 
 
 def _tell_callbacks(methods: Mapping[str, Method]) -> None:

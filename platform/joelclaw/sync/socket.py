@@ -54,6 +54,7 @@ OWN_DOING_S = 0.5
 
 SESSION_ENDED = "The login session has ended"
 KEY_REVOKED = "The admin key was revoked"
+ISSUER_CHANGED = "The issuer of this token is not declared any more, or differently"
 
 OUTLET = "joelclaw.outlet"
 """Under which name a server offers its `Outlet` among the extensions of an ASGI scope."""
@@ -190,7 +191,7 @@ class Sockets:
     # -- login sessions
 
     def carry(self, socket: "Socket", login: str) -> None:
-        """From here on the socket is that of this login session; empty: of none."""
+        """From here on the socket hangs on this (`Asker.tether`); empty: on nothing."""
         if socket.login == login:
             return
         carrying = self._by_login.get(socket.login)
@@ -217,11 +218,18 @@ class Sockets:
             for socket in list(self._by_login.get(hashed, ())):
                 socket.session.end_login(hashed, KEY_REVOKED)
 
+    def end_issuers(self, entries: Collection[str]) -> None:
+        """What was declared of these issuers does not hold any more."""
+        for entry in entries:
+            for socket in list(self._by_login.get(entry, ())):
+                socket.session.end_login(entry, ISSUER_CHANGED)
+
     def end_all_logins(self, reason: str) -> None:
-        """No token that was good is any more: have all who carry one find a new one."""
+        """No token of ours that was good is any more: have all who carry one find a new one."""
         for login, sockets in list(self._by_login.items()):
             for socket in list(sockets):
-                socket.session.end_login(login, reason)
+                if socket.session.asker.session:
+                    socket.session.end_login(login, reason)
 
     def _tell_of_crowds(self, limit: int) -> None:
         """Warn when the next connection is beyond three quarters of the limit: once, until it is quieter again."""
@@ -299,7 +307,7 @@ class Socket:
         self._outlet = outlet
         self._origin = origin
         self.login = ""
-        """The login session that it carries; `Sockets.carry` changes it."""
+        """What it hangs on, see `Asker.tether`; `Sockets.carry` changes it."""
         self._loop = asyncio.get_running_loop()
         self._awake = False
         """It is among those that write next."""

@@ -76,6 +76,10 @@ class FlowMethod(ABC):
             ProviderFailed: Nobody says, or nobody is to be believed.
         """
 
+    @abstractmethod
+    async def close(self) -> None:
+        """Ask nobody any more."""
+
     # -- what clients call
 
     async def sign_in(self, attempt: Attempt) -> Redirect | Granted | Pending:

@@ -40,6 +40,10 @@ class OAuth(FlowMethod):
         self.provider = provider
         self._outbound = outbound
 
+    async def close(self) -> None:
+        """Hang up on the provider."""
+        await self._outbound.close()
+
     async def send_away(self, state: str, destination: str) -> Onward:
         """To the provider; or back at once, if it does not say where it is."""
         try:

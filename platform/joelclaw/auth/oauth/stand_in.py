@@ -63,6 +63,9 @@ class StandIn(FlowMethod):
             raise SignInRefused("PROVIDER_NOT_CONFIGURED", f"{_unknown(self.id)}, and it answers on this machine alone")
         return await super().sign_in(attempt)
 
+    async def close(self) -> None:
+        """It asks nobody."""
+
     async def send_away(self, state: str, destination: str) -> Ask:  # noqa: ARG002 (nobody fails here)
         """To the page that asks."""
         asks_for = "Login" if self._has_logins else "Name"

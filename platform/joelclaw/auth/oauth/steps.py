@@ -62,6 +62,10 @@ class Travelling(Protocol):
     only_here: bool
     """Browsers on this machine may do so, and no others."""
 
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        ...
+
     async def leave(self, flow: str) -> Onward | DeadEnd | Ask:
         """
         A browser has opened the address of a flow.

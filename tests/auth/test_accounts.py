@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from joelclaw.errors import AppError, AppRefused
+from joelclaw.errors import AppError, AppRefused, Misuse
 from joelclaw.functions.calls import Call
 from joelclaw.functions.contexts import MutationCtx
 from joelclaw.functions.run import Run
@@ -255,6 +255,72 @@ class TestArrival:
         assert refused.value.data == {"code": "BANNED"}
         assert hooked.users() == []
         assert hooked.rows("_auth_accounts") == []
+
+
+class TestFitting:
+    """What is said of somebody, and a table that takes less."""
+
+    @staticmethod
+    def town(folder: Path, **fields: str) -> Town:
+        """A town whose users have these fields."""
+        declared = "".join(f"        {name}: {hint}\n" for name, hint in fields.items())
+        schema = f"""
+    from typing import Annotated, Literal
+    from joelclaw import Meta, Table
+
+    class User(Table):
+        __table__ = "users"
+{declared}"""
+        return Town(deploy(folder, {"schema.py": schema, "a.py": RESOLVE}, sign_in=SignIn(issuer=ISSUER)))
+
+    @pytest.mark.parametrize(
+        ("hint", "name", "kept"),
+        [
+            ("Annotated[str, Meta(max_length=8)]", "Ann of Green Gables", "Ann of G"),
+            ("Annotated[str, Meta(max_length=7)]", "Ann of Green Gables", "Ann of"),
+            ("Annotated[str, Meta(max_length=8)] | None = None", "Ann of Green Gables", "Ann of G"),
+            ("Annotated[str, Meta(min_length=5)]", "Ann", "Anonymous"),
+            ("Annotated[str, Meta(min_length=5)] | None = None", "Ann", None),
+            ("Annotated[str, Meta(max_length=4)]", None, "Anon"),
+            ('Annotated[str, Meta(pattern="^[a-z]+$")] = "nobody"', "Ann", "nobody"),
+            ('Literal["somebody"] = "somebody"', "Ann", "somebody"),
+        ],
+    )
+    def test_a_name_is_made_to_fit(self, tmp_path: Path, hint: str, name: str | None, kept: str | None) -> None:
+        """Cut if it is too long; left out if the field may be without; and nobody's, where it may not."""
+        town = self.town(tmp_path, name=hint)
+
+        town.come("github", "1", name=name)
+
+        assert [user["name"] for user in town.users()] == [kept]
+        town.app.close()
+
+    def test_an_address_is_whole_or_left_out(self, tmp_path: Path) -> None:
+        """Half an address, or half of a picture's, is somebody else's; also where a user is only completed."""
+        town = self.town(
+            tmp_path,
+            email="Annotated[str, Meta(max_length=8)] | None = None",
+            image="Annotated[str, Meta(max_length=8)] | None = None",
+        )
+        facts: dict[str, Any] = {"image": "https://example.com/ann.png", **VERIFIED}
+
+        ann = town.come("github", "1", **facts)
+        assert town.come("google", "1", **facts) == ann
+
+        [user] = town.users()
+        assert (user["email"], user["image"]) == (None, None)
+        town.app.close()
+
+    def test_what_cannot_be_made_to_fit_names_the_field(self, tmp_path: Path) -> None:
+        """A clear error, and nothing is left of it."""
+        town = self.town(tmp_path, name='Annotated[str, Meta(pattern="^[0-9]+$")]')
+
+        with pytest.raises(Misuse, match=r"fits User\.name; let the field take more, give it a default, or name a"):
+            town.come("github", "1", name="Ann")
+
+        assert town.users() == []
+        assert town.rows("_auth_accounts") == []
+        town.app.close()
 
 
 @pytest.mark.parametrize(

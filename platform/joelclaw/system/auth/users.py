@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 
-from joelclaw.errors import Misuse
+from joelclaw.errors import Misuse, ValueRefused
 from joelclaw.functions import nested
 from joelclaw.functions.app import LoadedFunction, OpenTable
 from joelclaw.functions.auth import fitting
@@ -27,8 +27,8 @@ from joelclaw.functions.sign_in import (
     declared_id,
     provider_field,
 )
-from joelclaw.schema.hints import object_kind
-from joelclaw.schema.kinds import Field
+from joelclaw.schema.hints import SYSTEM_FIELDS, object_kind
+from joelclaw.schema.kinds import Field, Kind, StringKind, UnionKind
 from joelclaw.schema.tables import Table
 
 if TYPE_CHECKING:
@@ -107,12 +107,38 @@ def _values(table: OpenTable, profile: "Profile") -> dict[str, Any]:
         provider_field(profile.provider): profile.account_id,
     }
     fields = _fields(table)
-    fitted = {
-        name: fitting(value, fields[name].kind) for name, value in known.items() if name in fields and value is not None
-    }
+    fitted = {name: _fitted(value, fields[name]) for name, value in known.items() if name in fields}
     if "is_anonymous" in fields and profile.kind == "anonymous":
         fitted["is_anonymous"] = True
     return {name: value for name, value in fitted.items() if value is not None}
+
+
+def _fitted(value: Any, field: Field) -> Any:
+    """
+    What somebody is called elsewhere, as the app's field takes it; None, if it takes nothing of it.
+
+    A name that is too long is cut. Anything else that was cut would be another address, or another picture.
+    """
+    value = fitting(value, field.kind)
+    if value is None or _takes(field.kind, value):
+        return value
+    cut = _cut(value, field.kind) if field.python_name == "name" else None
+    return cut if cut is not None and _takes(field.kind, cut) else None
+
+
+def _takes(kind: Kind, value: Any) -> bool:
+    try:
+        kind.encode(value, "", None)
+    except ValueRefused:
+        return False
+    return True
+
+
+def _cut(value: Any, kind: Kind) -> str | None:
+    members = kind.members if isinstance(kind, UnionKind) else (kind,)
+    lengths = [member.limits.max_length for member in members if isinstance(member, StringKind)]
+    longest = max((length for length in lengths if length is not None), default=None)
+    return value[:longest].rstrip() if isinstance(value, str) and longest is not None else None
 
 
 def _known_by_provider(ctx: MutationCtx, table: OpenTable, profile: "Profile") -> str | None:
@@ -133,16 +159,30 @@ def _insert(ctx: MutationCtx, table: OpenTable, profile: "Profile") -> str:
     issuer, fields, values = declared(ctx).issuer, _fields(table), _values(table, profile)
     if "email_verification_time" in fields and profile.email is not None and profile.email_verified:
         values["email_verification_time"] = ctx.now()
-    if "name" in fields and not fields["name"].optional:
-        values.setdefault("name", NOBODY)  # Not the address: names are shown to everybody.
+    if "name" in fields and not fields["name"].optional and "name" not in values:
+        nobody = _fitted(NOBODY, fields["name"])  # Not the address: names are shown to everybody.
+        values |= {} if nobody is None else {"name": nobody}
     if TOKEN_IDENTIFIER in fields:
         # Its own id is known only when it is there, and this is nobody else's.
         values[TOKEN_IDENTIFIER] = f"{issuer}|{profile.provider}|{profile.account_id}"
+    _check_whole(table, fields, values, profile)
     document = table.info.cls(**values)
     id = ctx.db.insert(document)
     if TOKEN_IDENTIFIER in fields:
         ctx.db.patch(document, token_identifier=f"{issuer}|{id}")
     return str(id)
+
+
+def _check_whole(table: OpenTable, fields: dict[str, Field], values: dict[str, Any], profile: "Profile") -> None:
+    """What a document must have, and what was said of somebody could not be made to fit: the app has to decide."""
+    for field in fields.values():
+        if not field.optional and field.python_name not in values and field.python_name not in SYSTEM_FIELDS:
+            cls = table.info.cls
+            raise Misuse(
+                f"somebody who comes by {profile.provider} cannot be given a document: nothing that it says of them "
+                f"fits {cls.__name__}.{field.python_name}; let the field take more, give it a default, or name a "
+                f"mutation that makes the document: [auth] on_first_sign_in"
+            )
 
 
 def _ask(ctx: MutationCtx, hook: LoadedFunction, profile: "Profile", initiating_user: str | None) -> str:

@@ -4,13 +4,14 @@ The tables of joelclaw.com: who writes, comments in the margins, chat, calls tha
 
 from typing import Annotated, Final, Literal
 
-from joelclaw import UNSET, Id, Meta, Object, Table, UnsetType, index
+from joelclaw import UNSET, Id, Meta, Object, StoredFile, Table, UnsetType, field, index
 
 # -- people
 
 NAME_CHARACTERS: Final = 80
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS)]
+FileName = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class User(Table):
@@ -51,25 +52,128 @@ class Comment(Table):
     by_thread = index("reply_to")
 
 
+# -- chat
+
+
 class Room(Table):
-    """A place to talk. `messages` is kept with it, so that nobody has to count."""
+    """
+    A place to talk, for those who belong to it.
+
+    What changes with every message is not here: whoever reads a room's title should not be woken by what is said in it.
+    """
 
     __table__ = "rooms"
     slug: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")]
     title: Name
-    messages: int = 0
+    opened_by: Id[User]
+    closed_at: float | None = None
     by_slug = index("slug", unique=True)
 
 
+class Member(Table):
+    """Somebody belongs to a room, or did: `removed_at` is when they were put out."""
+
+    __table__ = "members"
+    room: Id[Room]
+    user: Id[User]
+    removed_at: float | None = None
+    by_room = index("room", "user", unique=True)
+    by_user = index("user")
+
+
+class ReadMark(Table):
+    """How far a member has read. Not kept with the member, who is looked up by everything that is asked in a room."""
+
+    __table__ = "read_marks"
+    room: Id[Room]
+    user: Id[User]
+    seq: int
+    by_room = index("room", "user", unique=True)
+
+
+class Attachment(Object):
+    """A file that came with a message."""
+
+    file: Id[StoredFile]
+    name: FileName
+    content_type: str
+    size: float
+
+
 class Message(Table):
-    """Something said in a room."""
+    """
+    Something said in a room.
+
+    `seq` counts from 1 without a gap. One that is removed keeps its number and loses everything else.
+    """
 
     __table__ = "messages"
     room: Id[Room]
-    author: Id[User] | None = None
-    author_name: Name
-    body: Annotated[str, Meta(min_length=1, max_length=8_000)]
+    seq: int
+    author: Id[User]
+    key: Annotated[str, Meta(min_length=8, max_length=64)]
+    """Chosen by whoever sends: the same again is the same message."""
+
+    body: Annotated[str, Meta(max_length=8_000)]
+    attachments: Annotated[list[Attachment], Meta(max_length=8)] = field(default_factory=list)
+    edited_at: float | None = None
+    removed: bool = False
+    by_room = index("room", "seq", unique=True)
+    by_key = index("room", "author", "key", unique=True)
+
+
+class SentFile(Table):
+    """A file belongs to a message: to one, so that removing that may delete it."""
+
+    __table__ = "sent_files"
+    file: Id[StoredFile]
+    message: Id[Message]
+    by_file = index("file", unique=True)
+
+
+class FileSweep(Table):
+    """Files stored until then were looked at: what belonged to no message is gone. There is one of these."""
+
+    __table__ = "file_sweeps"
+    until: float
+
+
+class Invitation(Table, expires_at="forget_at"):
+    """Whoever has the token may become a member. Of the token itself only a digest is kept."""
+
+    __table__ = "invitations"
+    room: Id[Room]
+    token_digest: str
+    note: Annotated[str, Meta(max_length=200)] = ""
+    by: Id[User]
+    good_until: float
+    uses_left: Annotated[int, Meta(ge=0, le=100)]
+    revoked: bool = False
+    forget_at: float
+    """Later than `good_until`, so that who comes too late is told so."""
+
+    by_token = index("token_digest", unique=True)
     by_room = index("room")
+
+
+class Presence(Table, expires_at="until"):
+    """Somebody has a room open."""
+
+    __table__ = "presence"
+    room: Id[Room]
+    user: Id[User]
+    until: float
+    by_room = index("room", "user", unique=True)
+
+
+class Typing(Table, expires_at="until"):
+    """Somebody is writing a message. Not kept with presence: it changes far more often."""
+
+    __table__ = "typing"
+    room: Id[Room]
+    user: Id[User]
+    until: float
+    by_room = index("room", "user", unique=True)
 
 
 class CallSession(Table):

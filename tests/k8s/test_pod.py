@@ -32,7 +32,7 @@ KEY = "joelclaw|0123456789abcdef0123456789abcdef"
 PATIENCE_S = 60.0
 """Only a broken server takes that long; nothing here waits for time to pass."""
 
-ROOMS = {"path": "chat:rooms", "args": {}, "format": "json"}
+LIVE = {"path": "calls:live", "args": {}, "format": "json"}
 SUBSCRIBE: list[dict[str, Any]] = [
     {
         "type": "Connect",
@@ -44,7 +44,7 @@ SUBSCRIBE: list[dict[str, Any]] = [
         "type": "ModifyQuerySet",
         "baseVersion": 0,
         "newVersion": 1,
-        "modifications": [{"type": "Add", "queryId": 0, "udfPath": "chat:rooms", "args": [{}]}],
+        "modifications": [{"type": "Add", "queryId": 0, "udfPath": "calls:live", "args": [{}]}],
     },
 ]
 """How a client begins."""
@@ -198,7 +198,7 @@ def test_the_pod_serves_is_probed_and_stops(pod: Pod) -> None:
 
         assert [pod.probe(name).status_code for name in ("startup", "liveness")] == [200, 200]
         assert pod.until_ready()["ready"] is True
-        asked = pod.ask("POST", 3210, "/api/query", json=ROOMS)
+        asked = pod.ask("POST", 3210, "/api/query", json=LIVE)
         assert asked.json()["value"] == []
         assert pod.ask("GET", 3211, "/nothing").status_code == 404
         assert "joelclaw_info" in pod.ask("GET", 9464, "/metrics").text
@@ -264,7 +264,7 @@ def test_caddy_leads_clients_to_the_pod(pod: Pod, tmp_path: Path) -> None:
         )
         assert any(b"serving initial configuration" in line for line in said(caddy))
 
-        asked = httpx.post(f"http://127.0.0.1:{api}/api/query", json=ROOMS, timeout=PATIENCE_S)
+        asked = httpx.post(f"http://127.0.0.1:{api}/api/query", json=LIVE, timeout=PATIENCE_S)
         assert asked.json()["value"] == []
         assert httpx.get(f"http://127.0.0.1:{site}/nothing", timeout=PATIENCE_S).status_code == 404
         with connect(f"ws://127.0.0.1:{api}/api/1.48.0/sync") as client:

@@ -20,6 +20,20 @@ export declare const api: {
     >;
   };
   chat: {
+    /** Have nothing more said in a room, which can still be read; or have it go on. */
+    closeRoom: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms">; closed?: boolean },
+      null
+    >;
+    /** Change the words of a message. */
+    edit: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"messages">; body: string },
+      null
+    >;
     /** What was said in a room, the newest first, a page at a time. */
     history: FunctionReference<
       "query",
@@ -40,7 +54,17 @@ export declare const api: {
         };
       },
       {
-        page: Array<Doc<"messages">>;
+        page: Array<{
+          id: Id<"messages">;
+          seq: number;
+          author: { id: Id<"users">; name: string; image: string | null };
+          key: string;
+          body: string;
+          attachments: Array<{ name: string; contentType: string; size: number; url: string | null }>;
+          at: number;
+          editedAt: number | null;
+          removed: boolean;
+        }>;
         /** Nothing comes after this page. */
         isDone: boolean;
         /** Where the next page begins; a cursor also when this is the last. */
@@ -50,26 +74,97 @@ export declare const api: {
         pageStatus: "SplitRecommended" | "SplitRequired" | null;
       }
     >;
-    /** The room of this name, made if there is none. */
+    /** Belong to a room no longer. */
+    leave: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms"> },
+      null
+    >;
+    /** Everything up to this number was read. A mark only moves on, and not beyond what was said. */
+    markRead: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms">; seq: number },
+      null
+    >;
+    /** Who belongs to a room, whoever came first at the top. */
+    members: FunctionReference<
+      "query",
+      "public",
+      { room: Id<"rooms"> },
+      Array<{
+        person: { id: Id<"users">; name: string; image: string | null };
+        openedIt: boolean;
+        since: number;
+      }>
+    >;
+    /** The room of this name, made if there is none. Whoever opens it belongs to it. */
     openRoom: FunctionReference<
       "mutation",
       "public",
       { slug: string; title: string },
       Id<"rooms">
     >;
-    /** All rooms, the oldest first. */
+    /** Take back a message with its files. Its number stays, so that nobody wonders what is missing. */
+    remove: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"messages"> },
+      null
+    >;
+    /** Put somebody out. What they said stays; pages that they have open are refused at once. */
+    removeMember: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms">; user: Id<"users"> },
+      null
+    >;
+    /** Give a room another title. */
+    rename: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms">; title: string },
+      null
+    >;
+    /** The rooms of whoever asks, with what is unread; where something was said last comes first. */
     rooms: FunctionReference<
       "query",
       "public",
       Record<string, never>,
-      Array<Doc<"rooms">>
+      Array<{
+        id: Id<"rooms">;
+        slug: string;
+        title: string;
+        closed: boolean;
+        /** The number of the newest message; 0: nothing was said yet. */
+        lastSeq: number;
+        readSeq: number;
+        unread: number;
+        /** When something was said last, or the room was opened. */
+        lastAt: number;
+        /** How the newest message begins. */
+        lastSaid: string;
+      }>
     >;
-    /** Say something in a room. Guests give a name. */
+    /** Say something; the number of the message. What was sent with this key already is not said again. */
     send: FunctionReference<
       "mutation",
       "public",
-      { room: Id<"rooms">; body: string; name?: string | null },
-      Id<"messages">
+      {
+        room: Id<"rooms">;
+        body: string;
+        key: string;
+        attachments?: Array<{ file: Id<"_storage">; name: string }> | null;
+      },
+      number
+    >;
+    /** Where a member may post a file to send, within an hour. */
+    uploadUrl: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms"> },
+      string
     >;
   };
   comments: {
@@ -124,6 +219,97 @@ export declare const api: {
       Array<Doc<"deliveries">>
     >;
   };
+  invitations: {
+    /** Become a member; who is one already uses nothing up. */
+    accept: FunctionReference<
+      "mutation",
+      "public",
+      { token: string },
+      Id<"rooms">
+    >;
+    /** Invite whoever gets to know the token. */
+    create: FunctionReference<
+      "mutation",
+      "public",
+      {
+        room: Id<"rooms">;
+        token: string;
+        validFor?: "1h" | "1d" | "7d" | "30d";
+        uses?: number;
+        note?: string;
+      },
+      Id<"invitations">
+    >;
+    /** What an invitation is good for; an open page is told when it is over. */
+    look: FunctionReference<
+      "query",
+      "public",
+      { token: string },
+      {
+        state: "good" | "expired" | "used_up" | "revoked" | "room_closed" | "unknown";
+        roomTitle: string | null;
+        invitedBy: string | null;
+        goodUntil: number | null;
+      }
+    >;
+    /** The invitations to a room, the newest first; what is over is listed for some weeks. */
+    ofRoom: FunctionReference<
+      "query",
+      "public",
+      { room: Id<"rooms"> },
+      Array<{
+        id: Id<"invitations">;
+        note: string;
+        state: "good" | "expired" | "used_up" | "revoked" | "room_closed" | "unknown";
+        goodUntil: number;
+        usesLeft: number;
+      }>
+    >;
+    /** Take an invitation back. Who came in with it stays. */
+    revoke: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"invitations"> },
+      null
+    >;
+  };
+  presence: {
+    /** I left. Who cannot say so any more is gone a little later. */
+    gone: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms"> },
+      null
+    >;
+    /** I have this room open; after how many milliseconds to say so again. */
+    here: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms"> },
+      number
+    >;
+    /** I am typing. */
+    keyPressed: FunctionReference<
+      "mutation",
+      "public",
+      { room: Id<"rooms"> },
+      null
+    >;
+    /** Who is typing, by name; whoever asks is among them if they are. */
+    typing: FunctionReference<
+      "query",
+      "public",
+      { room: Id<"rooms"> },
+      Array<{ id: Id<"users">; name: string; image: string | null }>
+    >;
+    /** Who has this room open, by name. */
+    who: FunctionReference<
+      "query",
+      "public",
+      { room: Id<"rooms"> },
+      Array<{ id: Id<"users">; name: string; image: string | null }>
+    >;
+  };
   users: {
     /** Whoever asks; null for a stranger. */
     me: FunctionReference<
@@ -170,6 +356,20 @@ export declare const internal: {
       "internal",
       { key: string; title: string; state?: "ringing" | "talking" | "on_hold" },
       null
+    >;
+  };
+  chat: {
+    /**
+     * Delete files that were uploaded and never sent; how many.
+     *
+     * Each run looks at what was stored since the run before it, so its cost does not grow with what is kept.
+     * This app stores files for messages only.
+     */
+    sweepUnsent: FunctionReference<
+      "mutation",
+      "internal",
+      Record<string, never>,
+      number
     >;
   };
   comments: {

@@ -97,50 +97,230 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
-  /** Something said in a room. */
-  messages: {
+  /** Files stored until then were looked at: what belonged to no message is gone. There is one of these. */
+  file_sweeps: {
+    document: { _id: Id<"file_sweeps">; _creationTime: number; until: number };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "until";
+    indexes: { by_id: ["_id"]; by_creation_time: ["_creationTime"] };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** Whoever has the token may become a member. Of the token itself only a digest is kept. */
+  invitations: {
     document: {
-      _id: Id<"messages">;
+      _id: Id<"invitations">;
       _creationTime: number;
       room: Id<"rooms">;
-      author: Id<"users"> | null;
-      authorName: string;
-      body: string;
+      tokenDigest: string;
+      note: string;
+      by: Id<"users">;
+      goodUntil: number;
+      usesLeft: number;
+      revoked: boolean;
+      /** Later than `good_until`, so that who comes too late is told so. */
+      forgetAt: number;
     };
     fieldPaths:
       | "_id"
       | "_creationTime"
       | "room"
-      | "author"
-      | "authorName"
-      | "body";
+      | "tokenDigest"
+      | "note"
+      | "by"
+      | "goodUntil"
+      | "usesLeft"
+      | "revoked"
+      | "forgetAt";
     indexes: {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
       byRoom: ["room", "_creationTime"];
+      byToken: ["tokenDigest", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};
   };
-  /** A place to talk. `messages` is kept with it, so that nobody has to count. */
+  /** Somebody belongs to a room, or did: `removed_at` is when they were put out. */
+  members: {
+    document: {
+      _id: Id<"members">;
+      _creationTime: number;
+      room: Id<"rooms">;
+      user: Id<"users">;
+      removedAt: number | null;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "room"
+      | "user"
+      | "removedAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byRoom: ["room", "user", "_creationTime"];
+      byUser: ["user", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /**
+   * Something said in a room.
+   *
+   * `seq` counts from 1 without a gap. One that is removed keeps its number and loses everything else.
+   */
+  messages: {
+    document: {
+      _id: Id<"messages">;
+      _creationTime: number;
+      room: Id<"rooms">;
+      seq: number;
+      author: Id<"users">;
+      /** Chosen by whoever sends: the same again is the same message. */
+      key: string;
+      body: string;
+      attachments: Array<{ file: Id<"_storage">; name: string; contentType: string; size: number }>;
+      editedAt: number | null;
+      removed: boolean;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "room"
+      | "seq"
+      | "author"
+      | "key"
+      | "body"
+      | "attachments"
+      | "editedAt"
+      | "removed";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byKey: ["room", "author", "key", "_creationTime"];
+      byRoom: ["room", "seq", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** Somebody has a room open. */
+  presence: {
+    document: {
+      _id: Id<"presence">;
+      _creationTime: number;
+      room: Id<"rooms">;
+      user: Id<"users">;
+      until: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "room"
+      | "user"
+      | "until";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byRoom: ["room", "user", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** How far a member has read. Not kept with the member, who is looked up by everything that is asked in a room. */
+  read_marks: {
+    document: {
+      _id: Id<"read_marks">;
+      _creationTime: number;
+      room: Id<"rooms">;
+      user: Id<"users">;
+      seq: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "room"
+      | "user"
+      | "seq";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byRoom: ["room", "user", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /**
+   * A place to talk, for those who belong to it.
+   *
+   * What changes with every message is not here: whoever reads a room's title should not be woken by what is said in it.
+   */
   rooms: {
     document: {
       _id: Id<"rooms">;
       _creationTime: number;
       slug: string;
       title: string;
-      messages: number;
+      openedBy: Id<"users">;
+      closedAt: number | null;
     };
     fieldPaths:
       | "_id"
       | "_creationTime"
       | "slug"
       | "title"
-      | "messages";
+      | "openedBy"
+      | "closedAt";
     indexes: {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
       bySlug: ["slug", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** A file belongs to a message: to one, so that removing that may delete it. */
+  sent_files: {
+    document: {
+      _id: Id<"sent_files">;
+      _creationTime: number;
+      file: Id<"_storage">;
+      message: Id<"messages">;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "file"
+      | "message";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byFile: ["file", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** Somebody is writing a message. Not kept with presence: it changes far more often. */
+  typing: {
+    document: {
+      _id: Id<"typing">;
+      _creationTime: number;
+      room: Id<"rooms">;
+      user: Id<"users">;
+      until: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "room"
+      | "user"
+      | "until";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byRoom: ["room", "user", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};

@@ -9,6 +9,7 @@ import { Backend } from "@/components/frame/Backend";
 import { Footer } from "@/components/frame/Footer";
 import { Header } from "@/components/frame/Header";
 import { Offline } from "@/components/frame/Offline";
+import { SignInTrouble } from "@/components/frame/SignInTrouble";
 import { THEME_FIRST } from "@/components/frame/theme";
 
 export const metadata: Metadata = {
@@ -43,6 +44,7 @@ export default function Layout({ children }: { children: ReactNode }) {
         <Backend>
           <Header />
           <Offline />
+          <SignInTrouble />
           {children}
           <Footer />
         </Backend>

@@ -70,10 +70,27 @@ class Visitor(Page):
         self.click("Sign in")
         self.fill("Your name", name)
         self.click("Come in as a guest")
+        self.reads(" ".join(name.split()), "header")
+
+    def stay_with_github(self, github: FakeGithub, login: str, name: str) -> None:
+        """A guest becomes a reader."""
+        let_in(github, login, name)
+        self.click("Signed in as")
+        self.click("Stay, with GitHub")
         self.reads(name, "header")
 
+    def rename(self, name: str, other: str) -> None:
+        self.start_renaming(name, other)
+        self.reads(other, "header")
+
+    def start_renaming(self, name: str, other: str) -> None:
+        """Ask to be called otherwise, and wait for nothing."""
+        self.click(f"Signed in as {name}")
+        self.fill("Your name", other)
+        self.click("Change it")
+
     def sign_out(self, name: str) -> None:
-        self.click(name)
+        self.click(f"Signed in as {name}")
         self.click("Sign out")
         self.reads("Sign in", "header")
 

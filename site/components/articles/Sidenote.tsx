@@ -10,7 +10,7 @@ export function Sidenote({ children }: { children: ReactNode }) {
   const id = useId();
   return (
     <span className={styles.place}>
-      <input type="checkbox" className={styles.toggle} id={id} aria-label="Show the note" />
+      <input type="checkbox" className={styles.toggle} id={id} aria-label="Note" />
       <span className={styles.note} role="note" data-sidenote>
         {Children.map(children, unwrapped)}
       </span>

@@ -7,6 +7,7 @@ import { Dialog } from "./Dialog";
 import { Field } from "./Field";
 import { Problem } from "./Problem";
 import styles from "./SignIn.module.css";
+import { useGoing } from "./useGoing";
 
 /** A button that asks who somebody is: with GitHub, or as a guest with a name. */
 export function SignIn({ quiet = false, children = "Sign in" }: { quiet?: boolean; children?: ReactNode }) {
@@ -68,19 +69,4 @@ function AsGuest({ done }: { done: () => void }) {
       {going.error !== undefined && <Problem error={going.error} />}
     </form>
   );
-}
-
-/** Something that takes a moment and may fail: whether it is under way, and what it failed with. */
-function useGoing(work: () => Promise<void>): [{ busy: boolean; error: unknown }, () => Promise<void>] {
-  const [state, setState] = useState<{ busy: boolean; error: unknown }>({ busy: false, error: undefined });
-  const go = async () => {
-    setState({ busy: true, error: undefined });
-    try {
-      await work();
-      setState({ busy: false, error: undefined });
-    } catch (error) {
-      setState({ busy: false, error });
-    }
-  };
-  return [state, go];
 }

@@ -1,11 +1,16 @@
 "use client";
 
 import { useAuthActions } from "@convex-dev/auth/react";
-import { useState } from "react";
+import { useMutation } from "convex/react";
+import { type FormEvent, useState } from "react";
+import { api } from "@/convex/_generated/api";
 import { Button } from "./Button";
 import { Dialog } from "./Dialog";
+import { Field } from "./Field";
+import { Problem } from "./Problem";
 import { SignIn, WithGithub } from "./SignIn";
 import styles from "./SignIn.module.css";
+import { useGoing } from "./useGoing";
 import { type Me, useMe } from "./useMe";
 
 const STANDING: Record<Me["standing"], string> = {
@@ -14,7 +19,7 @@ const STANDING: Record<Me["standing"], string> = {
   guest: "You are here as a guest.",
 };
 
-/** Who you are, in the header: a stranger may sign in, everybody else sign out. */
+/** Who you are, in the header: a stranger may sign in, everybody else change their name and sign out. */
 export function Who() {
   const me = useMe();
   return (
@@ -36,11 +41,40 @@ function Account({ me }: { me: Me }) {
       </Button>
       <Dialog title={me.name} open={open} onClose={() => setOpen(false)}>
         <p className={styles.facts}>{STANDING[me.standing]}</p>
+        <Rename me={me} />
         <div className={styles.way}>
           {me.standing === "guest" && <WithGithub>Stay, with GitHub</WithGithub>}
           <Button onClick={() => void signOut()}>Sign out</Button>
         </div>
       </Dialog>
     </>
+  );
+}
+
+function Rename({ me }: { me: Me }) {
+  const rename = useMutation(api.users.rename);
+  const [name, setName] = useState(me.name);
+  const [going, go] = useGoing(async () => {
+    await rename({ name });
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void go();
+  };
+  return (
+    <form className={styles.rename} onSubmit={submit}>
+      <Field
+        label="Your name"
+        value={name}
+        required
+        maxLength={80}
+        autoComplete="nickname"
+        onChange={(event) => setName(event.target.value)}
+      />
+      <Button type="submit" disabled={going.busy || name.trim() === "" || name === me.name}>
+        Change it
+      </Button>
+      {going.error !== undefined && <Problem error={going.error} />}
+    </form>
   );
 }

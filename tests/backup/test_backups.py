@@ -38,12 +38,13 @@ from tests.functions.deployment import Deployment, deploy
 NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
 APP = {
     "schema.py": """
-from joelclaw import Table, index
+from joelclaw import Table, index, search_index
 
 class Note(Table):
     __table__ = "notes"
     text: str
     by_text = index("text")
+    search_text = search_index("text")
 """,
     "app_functions/notes.py": """
 from joelclaw import MutationCtx, QueryCtx, mutation, query

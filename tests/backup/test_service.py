@@ -241,6 +241,7 @@ def app_of(house: House) -> Load:
         ("SELECT 1", ""),
         ("UPDATE \"notes.documents\" SET doc = json_set(doc, '$.text', 5)", "text"),
         ("UPDATE \"notes.byText.{index}\" SET key = X'00' || key", "where its index byText should have it"),
+        ('UPDATE "notes.searchText" SET length = 9', "the index searchText of notes has something else of"),
     ],
 )
 def test_a_drill_looks_at_documents_as_the_app_would(night: Night, damage: str, words: str) -> None:
@@ -259,7 +260,7 @@ def test_a_drill_looks_at_documents_as_the_app_would(night: Night, damage: str, 
     drill = night.look("drills")[0]
     assert drill["outcome"] == ("failed" if words else "success"), drill["error"]
     assert words in drill["error"]
-    assert drill["sampled"] == []
+    assert (drill["sampled"], drill["checkedWith"]) == ([], "" if words else "the app that serves")
 
 
 def test_an_app_that_does_not_load_fails_a_drill(night: Night) -> None:

@@ -69,8 +69,8 @@ def test_sound_indexes_compare_equal(people: People, store: SqliteStore) -> None
             "other words than the documents",
         ),
         (
-            'INSERT INTO "users.searchName.words" ("users.searchName.words", rowid, text) '
-            "VALUES ('delete', 1, 'ada byron ada')",
+            """INSERT INTO "users.searchName.words" ("users.searchName.words", rowid, text)
+            VALUES ('delete', 1, 'ada byron ada')""",
             "searchName",
             "other words than the documents",
         ),

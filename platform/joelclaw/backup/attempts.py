@@ -38,6 +38,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     files: int = 0
     sampled: list[str] = []
+    checked_with: str = ""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
             "documents": float(sum(report.counts.values())),
             "files": float(report.files),
             "sampled": report.sampled,
+            "checkedWith": report.checked_with,
             "destinations": report.places,
             "error": report.error,
         }

@@ -17,7 +17,7 @@ from joelclaw.backup.archive import DATABASE, BackupName, Manifest, find_name, r
 from joelclaw.backup.declaring import check_declaration
 from joelclaw.backup.destinations import Destination, open_destination
 from joelclaw.backup.keep import surplus
-from joelclaw.backup.opening import open_as_a_server
+from joelclaw.backup.opening import FindApp, no_app, open_as_a_server
 from joelclaw.backup.restoring import replace_database
 from joelclaw.backup.snapshot import check_database, stored_files, take_snapshot
 from joelclaw.backup.working import working
@@ -25,7 +25,6 @@ from joelclaw.config import Config
 from joelclaw.errors import BackupFailed
 from joelclaw.files.opening import open_files
 from joelclaw.files.staying import staying
-from joelclaw.isolate.messages import Load
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +49,9 @@ class Proven(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     sampled: list[str] = []
     """Tables too large to compare each document with the schema and its indexes."""
+
+    checked_with: str = ""
+    """Which app the documents fit: `version 7`. Empty: none was there, and they are only known to be JSON."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +119,11 @@ class Backups:
             for name, place in sorted(found)
         ]
 
-    def prove(self, wanted: str | None, load: Load | None = None) -> Proven:
+    def prove(self, wanted: str | None, find_app: FindApp = no_app) -> Proven:
         """
         Unpack a backup, or the newest, into a scratch folder, check all of it, and open it as a server would.
 
-        `load` says which app that server has; None: whichever, and its documents are only known to be JSON.
+        That server has the app that is found. It is loaded into this process.
 
         Raises:
             BackupDamaged: It is not what was written.
@@ -129,13 +131,16 @@ class Backups:
         """
         with working(self._config.database) as folder:
             name, destination, manifest = self._unpack(wanted, folder / "unpacked", folder)
-            sampled = open_as_a_server(folder / "unpacked" / DATABASE, str(name), load, folder)
+            database = folder / "unpacked" / DATABASE
+            app = find_app(database, folder)
+            sampled = open_as_a_server(database, str(name), app.load, folder)
             return Proven(
                 name=str(name),
                 place=destination.place,
                 counts=manifest.counts,
                 files=len(manifest.parts) - 1,
                 sampled=sampled,
+                checked_with=app.told,
             )
 
     def restore_to(self, wanted: str, target: Path) -> Proven:

@@ -2,12 +2,15 @@
 `joelclaw backup`: make, list, prove and restore backups.
 
 They are made by this process from the files, beside a server or without one: reading the database
-stops nobody. Only restoring in place needs the server to be stopped.
+stops nobody. Only restoring in place needs the server to be stopped. To prove one, an app is loaded; that
+does a process of its own.
 
 What was made or drilled by hand is in the history as well: told to the server, or left for its next
 start.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,14 +76,19 @@ def list_all(as_json: bool, project: Path) -> None:
 @project_option
 def verify(name: str | None, project: Path) -> None:
     """Check the backup NAME, or the newest: every byte, the database inside, and every stored file."""
-    _tell_proven(_backups(project).prove(name))
+    proven = _proven(declaration(project), name)
+    _tell_proven(proven)
+    _tell_checked_with(proven)
 
 
 @backup.command()
 @project_option
 def drill(project: Path) -> None:
     """Restore the newest backup into a scratch folder, and check that it is a sound deployment."""
-    _tell_proven(_written_down(declaration(project), "drill", lambda backups: backups.prove(None)))
+    config = declaration(project)
+    proven = _written_down(config, "drill", lambda _: _proven(config, None))
+    _tell_proven(proven)
+    _tell_checked_with(proven)
 
 
 @backup.command()
@@ -109,6 +117,39 @@ def _backups(project: Path) -> "Backups":
     from joelclaw.backup.making import Backups
 
     return Backups(declaration(project))
+
+
+def _proven(config: Config, name: str | None) -> "Proven":
+    """
+    Have a process prove a backup, or the newest.
+
+    Raises:
+        BackupFailed: It is not proven. BackupBusy: Other work is not over.
+    """
+    from joelclaw.backup.attempts import Report
+    from joelclaw.backup.making import Proven
+    from joelclaw.backup.working import work_folder
+    from joelclaw.cli.project import load_of
+    from joelclaw.deploy.backing_up import BUSY, Fallback
+
+    there = (config.root / config.app.functions).is_dir() or (config.root / config.app.schema).is_file()
+    load = msgspec.structs.replace(load_of(config), env={})
+    fallback = Fallback(load=load, told="the project's files" if there else "")
+    done = subprocess.run(
+        [sys.executable, "-m", "joelclaw.deploy.backing_up", "drill", str(config.root), *([name] if name else [])],
+        input=msgspec.json.encode(fallback),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode == BUSY:
+        raise BackupBusy(str(work_folder(config.database)))
+    try:
+        failure = msgspec.json.decode(done.stdout, type=Report).error
+    except msgspec.DecodeError:
+        failure = f"the process that proves it ended with exit code {done.returncode}"
+    if failure:
+        raise BackupFailed(failure)
+    return msgspec.json.decode(done.stdout, type=Proven)
 
 
 def _written_down(config: Config, work: "Work", do: "Callable[[Backups], R]") -> R:
@@ -155,6 +196,13 @@ def _hand_on(config: Config, attempt: "Attempt") -> None:
 def _tell_proven(proven: "Proven") -> None:
     answer(proven.name)
     tell(f"{_contents(proven.counts, proven.files)}; all of it is sound.")
+
+
+def _tell_checked_with(proven: "Proven") -> None:
+    if proven.checked_with:
+        tell(f"Its documents and indexes fit {proven.checked_with}.")
+    else:
+        tell("No app was there to look at documents with: no version of yours is in it, and the project has no files.")
 
 
 def _contents(counts: dict[str, int], files: int) -> str:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
@@ -20,6 +20,9 @@ from joelclaw.config import Config, load_config
 from joelclaw.errors import NoAdminKey
 from joelclaw.functions.crons import cron_declarations
 from joelclaw.functions.manifest import Manifest
+
+if TYPE_CHECKING:
+    from joelclaw.isolate.messages import Load
 
 ADMIN_KEY_VARIABLE = "JOELCLAW_ADMIN_KEY"
 
@@ -94,7 +97,6 @@ async def _load_manifest(config: Config) -> Manifest:
     import structlog
 
     from joelclaw.engine.isolate_process import IsolateProcess
-    from joelclaw.isolate.messages import Load
 
     # What the app prints while it is imported is no answer of ours; it is passed on as it comes.
     structlog.configure(
@@ -104,23 +106,28 @@ async def _load_manifest(config: Config) -> Manifest:
     # An actor's, because it is the one that opens no database.
     isolate = await IsolateProcess.spawn("actor")
     try:
-        return await isolate.load(
-            Load(
-                role="actor",
-                root=str(config.root),
-                functions=config.app.functions,
-                schema=config.app.schema,
-                wire_names=config.app.wire_names,
-                store_url=config.store_url,
-                durability=config.store.durability,
-                env=config.env,
-                crons=cron_declarations(config),
-                limits=config.limits,
-                development=True,
-            )
-        )
+        return await isolate.load(load_of(config))
     finally:
         await isolate.close()
+
+
+def load_of(config: Config) -> "Load":
+    """What an isolate is told to load the app as it stands in its files. Nobody signs in."""
+    from joelclaw.isolate.messages import Load
+
+    return Load(
+        role="actor",
+        root=str(config.root),
+        functions=config.app.functions,
+        schema=config.app.schema,
+        wire_names=config.app.wire_names,
+        store_url=config.store_url,
+        durability=config.store.durability,
+        env=config.env,
+        crons=cron_declarations(config),
+        limits=config.limits,
+        development=True,
+    )
 
 
 def _own_url(config: Config) -> str:

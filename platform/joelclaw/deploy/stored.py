@@ -5,18 +5,20 @@ A server that starts has no process yet that could be asked, and which code thos
 So this looks into the file itself, as a reader.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-from joelclaw.config import Config
 from joelclaw.deploy.parcel import Parcel, unpack
 from joelclaw.errors import CommandFailed, DeployRefused, StoreUnreadable
 from joelclaw.store.protocol import Layout, Snapshot
-from joelclaw.store.sqlite import open_sqlite
+from joelclaw.store.sqlite import open_sqlite, sqlite_path
 from joelclaw.system.deployments import CodePart, Contents, Version
 from joelclaw.values import wire
 from joelclaw.values.keys import after, string_key
+
+R = TypeVar("R")
 
 _BYTES_MAX: Final = 10**12
 """It was measured when it came; the limit may have become less."""
@@ -53,19 +55,33 @@ class Stored(NamedTuple):
         )
 
 
-def newest_stored(config: Config) -> Stored | None:
+def newest_stored(store_url: str) -> Stored | None:
     """
     The version that served last; None: nothing was deployed yet.
 
     Of a file that is no database, or not one yet, the writer tells, or makes it one.
     """
-    if not config.database.exists():
+    return _looked_up(store_url, _newest)
+
+
+def deployed_digests(store_url: str) -> set[str]:
+    """What names the code of each version that is remembered, whether the code is kept or not."""
+
+    def digests(snapshot: Snapshot, layout: Layout) -> set[str]:
+        return {row["digest"] for row in _rows(snapshot, layout, Version.__table__, "byNumber")}
+
+    return _looked_up(store_url, digests) or set()
+
+
+def _looked_up(store_url: str, look: Callable[[Snapshot, Layout], R | None]) -> R | None:
+    path = sqlite_path(store_url)
+    if path is None or not os.path.exists(path):
         return None
     try:
-        with closing(open_sqlite(config.store_url, config.store.durability, read_only=True)) as store:
+        with closing(open_sqlite(store_url, read_only=True)) as store:
             layout = store.layout()
             with store.read() as snapshot:
-                return _newest(snapshot, layout)
+                return look(snapshot, layout)
     except StoreUnreadable:
         return None
 

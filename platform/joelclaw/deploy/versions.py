@@ -132,7 +132,7 @@ class Versions:
         self._deployer.check(sources)
         own = parcel_of(config, sources, _lock_if_there(config))
         self._found = own.files_digest
-        stored = await asyncio.to_thread(newest_stored, config)
+        stored = await asyncio.to_thread(newest_stored, config.store_url)
         async with self._turn:
             if stored is None or not self._goes_on(stored, own):
                 await self._start_with_files(own, stored)
@@ -371,7 +371,7 @@ class Versions:
             await self._engine.install(crew, record)
         except IsolateDied:
             # It may have died when it had committed: then the version is there, and has to serve.
-            stored = await asyncio.to_thread(newest_stored, self._deployer.config)
+            stored = await asyncio.to_thread(newest_stored, self._deployer.config.store_url)
             if version is None or stored is None or stored.version["number"] != version.number:
                 raise
             await self._engine.install(await self._deployer.muster(load))

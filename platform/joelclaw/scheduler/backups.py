@@ -10,7 +10,7 @@ there is one; a drill, after `DRILL_RETRY_MS`.
 
 What was made by hand while nobody served is found at the start, and written down.
 
-Elsewhere: `system/backups.py` keeps the plan and the history; `backup/__main__.py` is the process;
+Elsewhere: `system/backups.py` keeps the plan and the history; `deploy/backing_up.py` is the process;
 `backup/attempts.py` has the notes of what was made by hand.
 """
 
@@ -58,7 +58,7 @@ class BackupService:
     def __init__(
         self, system: SystemCalls, clock: Clock, config: Config, served: Callable[[], Load | None] = lambda: None
     ) -> None:
-        """`served` tells which app serves now: a drill looks at documents as it would."""
+        """`served` tells which app serves now: a drill looks at documents as it would, if the backup has no code."""
         self._system = system
         self._clock = clock
         self._config = config
@@ -161,13 +161,16 @@ class BackupService:
         """Have a process do it. Cancelled, it ends the process."""
         pipe = asyncio.subprocess.PIPE
         load = self._served()
-        # What it needs of it, and nothing that is secret.
-        said = b"" if load is None else msgspec.json.encode(replace(load, env={}, files_credentials={}))
+        said = b""
+        if load is not None:
+            # What it needs of it, and nothing that is secret. It is the process's `Fallback`.
+            load = replace(load, env={}, files_credentials={})
+            said = msgspec.json.encode({"load": load, "told": "the app that serves"})
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "joelclaw.backup",
+                "joelclaw.deploy.backing_up",
                 work,
                 str(self._config.root),
                 stdin=pipe,

@@ -64,6 +64,9 @@ class BackupAttempt(Table):
     sampled: list[str] = []  # noqa: RUF012 (each document gets its own)
     """Tables too large for a drill to look at each document."""
 
+    checked_with: str = ""
+    """Which app a drill looked at documents with: `version 7`. Empty: none, or it was no drill."""
+
     destinations: list[str] = []  # noqa: RUF012
     error: str = ""
     by_work = index("work", "begun_at")
@@ -164,6 +167,7 @@ def record(
     documents: float = 0.0,
     files: float = 0.0,
     sampled: list[str] = [],  # noqa: B006 (never changed)
+    checked_with: str = "",
     destinations: list[str] = [],  # noqa: B006
     error: str = "",
 ) -> None:
@@ -186,6 +190,7 @@ def record(
             documents=documents,
             files=files,
             sampled=sampled,
+            checked_with=checked_with,
             destinations=destinations,
             error=error,
         )

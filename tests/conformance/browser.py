@@ -134,7 +134,9 @@ class Page:
 
     def close(self) -> None:
         self._do("close")
-        assert self._browser.events(f"{self.name}: error") == []
+        errors = self._browser.events(f"{self.name}: error")
+        if errors:
+            pytest.fail(f"nobody in the page caught:\n{errors}")
 
     def _do(self, what: str, **request: Any) -> Any:
         return self._browser.do(what, page=self.name, **request)

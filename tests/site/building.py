@@ -25,9 +25,14 @@ MADE = frozenset({"node_modules", ".next", "out", "next-env.d.ts"})
 """In the site's folder, and no part of it."""
 
 
+def copy_sources(folder: Path) -> Path:
+    """The site as a clone has it."""
+    return shutil.copytree(SITE, folder, ignore=lambda path, _: MADE if Path(path) == SITE else ())
+
+
 def copy_site(folder: Path) -> Path:
-    """The site as a clone has it, with its packages. These are linked file by file: Next.js follows no other link."""
-    shutil.copytree(SITE, folder, ignore=lambda path, _: MADE if Path(path) == SITE else ())
+    """With its packages, too. These are linked file by file: Next.js follows no other link."""
+    copy_sources(folder)
     shutil.copytree(SITE / "node_modules", folder / "node_modules", symlinks=True, copy_function=os.link)
     return folder
 

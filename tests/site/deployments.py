@@ -38,7 +38,7 @@ class SiteDeployment(Deployment):
     ) -> None:
         self.site_url = f"http://127.0.0.1:{free_port()}"
         copy_own_app(project)
-        _declare(
+        declare_server(
             project / "joelclaw.toml",
             api_port=free_port(),
             site_port=int(self.site_url.rpartition(":")[2]),
@@ -84,7 +84,7 @@ def copy_own_app(project: Path) -> None:
     shutil.copytree(ROOT / "app_functions", project / "app_functions", ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _declare(file: Path, **settings: Any) -> None:
+def declare_server(file: Path, **settings: Any) -> None:
     """Settings of [server], in place of those that are there."""
     lines = [line for line in file.read_text().splitlines() if line.partition(" ")[0] not in settings]
     place = lines.index("[server]") + 1

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.codegen.compiler import NODE_MODULES, diagnostics
+from tests.site.building import copy_sources
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "site"
@@ -30,8 +30,7 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def copied(site_modules: Path, tmp_path: Path) -> Path:
     """The site, as a clone has it after its packages are installed."""
-    site = tmp_path / "site"
-    shutil.copytree(SITE, site, ignore=shutil.ignore_patterns("node_modules", ".next", "out", "next-env.d.ts"))
+    site = copy_sources(tmp_path / "site")
     (site / "node_modules").symlink_to(site_modules)
     return site
 

@@ -41,7 +41,7 @@ function Account({ me }: { me: Me }) {
       </Button>
       <Dialog title={me.name} open={open} onClose={() => setOpen(false)}>
         <p className={styles.facts}>{STANDING[me.standing]}</p>
-        <Rename me={me} />
+        <Rename me={me} done={() => setOpen(false)} />
         <div className={styles.way}>
           {me.standing === "guest" && <WithGithub>Stay, with GitHub</WithGithub>}
           <Button onClick={() => void signOut()}>Sign out</Button>
@@ -51,11 +51,12 @@ function Account({ me }: { me: Me }) {
   );
 }
 
-function Rename({ me }: { me: Me }) {
+function Rename({ me, done }: { me: Me; done: () => void }) {
   const rename = useMutation(api.users.rename);
   const [name, setName] = useState(me.name);
   const [going, go] = useGoing(async () => {
     await rename({ name });
+    done();
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();

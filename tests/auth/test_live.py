@@ -296,6 +296,26 @@ def test_open_sockets_hear_of_a_session_that_has_ended(server: Server) -> None:
     assert server.refresh(bob["refreshToken"]) == {"tokens": None}
 
 
+def test_open_sockets_hear_of_an_import_that_leaves_their_user_out(server: Server) -> None:
+    """J10: who has no document any more is signed out at once, on open sockets too; who has one stays."""
+    ann, bob = server.sign_in(), server.sign_in()
+    first, second = Socket(server), Socket(server)
+    first.authenticate(ann["token"])
+    second.authenticate(bob["token"])
+    stays = server.call("query", "users:me", bob["token"])["value"]
+    file = server.folder / "users.jsonl"
+    file.write_text(json.dumps({"_id": stays, "name": "Bob"}) + "\n")
+
+    server.command("import", str(file), "--table", "users", "--mode", "replace", "--yes")
+
+    assert first.hear("AuthError")["authUpdateAttempted"] is False
+    assert server.call("query", "users:me", ann["token"])[0] == 401
+    assert server.refresh(ann["refreshToken"]) == {"tokens": None}
+    assert server.call("query", "users:me", bob["token"])["value"] == stays
+    second.say(type="Authenticate", baseVersion=1, tokenType="None")
+    assert second.hear("Transition")["endVersion"]["identity"] == 2
+
+
 def test_a_socket_that_signs_in_as_somebody_else_is_told(server: Server) -> None:
     """S3, T3: the old session has ended with the answer, and the socket that carries it hears of it after that."""
     ann = server.sign_in()

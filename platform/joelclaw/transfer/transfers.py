@@ -31,6 +31,9 @@ PARTS_MAX: Final = 100_000
 IMPORTS_MAX: Final = 4
 """Imports that wait or run."""
 
+GONE: Final = "_system/auth/sessions:gone"
+END_ALL: Final = "_system/auth/sessions:endAll"
+
 CUT_OFF_IMPORT: Final = "The server stopped before this import was done. Nothing was imported; import it again."
 CUT_OFF_EXPORT: Final = "The server stopped before this export was done; export again."
 CANCELLED: Final = "The import was cancelled. Nothing was imported."
@@ -241,6 +244,7 @@ class Transfers:
                         running.worker.go()
                     case Ready():
                         await self._engine.renew(partial(self._take_in, running, reports))
+                        await self._sign_out_who_is_gone()
                         return
                     case Refused():
                         running.reason = report.reason
@@ -266,6 +270,21 @@ class Transfers:
             running.reason = report.reason
             return False
         return True
+
+    async def _sign_out_who_is_gone(self) -> None:
+        """
+        End the sessions of users whom the import has left no document, and so have their open pages told.
+
+        Their accounts stay: the next import may bring them back, and a password could not be brought back.
+        """
+        after: str | None = None
+        while True:
+            page = await self._system.ask(GONE, after=after)
+            for user in page["users"]:
+                await self._system.tell(END_ALL, user=user)
+            after = page["last"]
+            if after is None:
+                return
 
     async def _end_import(self, id: str, running: _Running, folder: Path) -> None:
         await running.worker.close()

@@ -48,6 +48,9 @@ REMEMBERED_MS: Final = 60_000.0
 LISTED_MAX: Final = 1_000
 TAIL: Final = 256
 PAGE: Final = 4_000
+USERS_PAGE: Final = 200
+"""Their documents are read, and may be large."""
+
 CLAIMS_BYTES_MAX: Final = 2_000
 """With signature and base64 they make a token that a cookie holds."""
 
@@ -264,6 +267,23 @@ def _behind(ctx: QueryCtx, session: str) -> Scan[EndedSession]:
 
 def _ended(row: EndedSession) -> Ended:
     return Ended(session=row.session, until=row.until)
+
+
+class Gone(Object):
+    """Users without a document, of a page of sessions."""
+
+    users: list[str]
+    last: str | None
+    """Where the next page begins; None: this was the last."""
+
+
+@query
+def gone(ctx: QueryCtx, after: str | None) -> Gone:
+    """Who is signed in, and has no document any more: an import has replaced it. A page, by user."""
+    rows = ctx.db.query(OpenSession.by_user) if after is None else ctx.db.query(OpenSession.by_user, user=gt(after))
+    page = list(dict.fromkeys(row.user for row in rows.take(USERS_PAGE)))
+    missing = [user for user in page if users.find(ctx, user) is None]
+    return Gone(users=missing, last=page[-1] if page else None)
 
 
 # -- for people

@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from joelclaw.auth.declaring import CREDENTIALS, kind_of, variable_part
 from joelclaw.config import load_config
 from joelclaw.server.uvicorn_server import SHUTDOWN_TIMEOUT_S
 from tests.k8s.manifests import (
@@ -99,8 +100,8 @@ def test_a_change_of_the_declaration_restarts_the_server(monitored: list[dict[st
 def test_the_declaration_loads_and_fits_the_ports_and_volumes() -> None:
     """joelclaw.toml of the containers is accepted; its ports are the pod's, its paths lie on mounted volumes."""
     container = container_of(server())
-    (secret,) = (one["name"] for one in container["env"] if "secretKeyRef" in one["valueFrom"])
-    config = load_config(BASE, {secret: "joelclaw|0123456789abcdef"})
+    secrets = [one["name"] for one in container["env"] if "secretKeyRef" in one["valueFrom"]]
+    config = load_config(BASE, dict.fromkeys(secrets, "joelclaw|0123456789abcdef"))
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
 
     assert config.server.host == "0.0.0.0"
@@ -113,6 +114,10 @@ def test_the_declaration_loads_and_fits_the_ports_and_volumes() -> None:
     assert config.files_url == "file:///data/files"
     assert config.backup_urls == ("file:///backups",)
     assert config.backup.cron is not None
+    assert config.auth == load_config(ROOT, None).auth, "people sign in as they do in development"
+    for id in config.auth.providers:
+        if kind_of(config, id).is_oauth:
+            assert {name.format(variable_part(id)) for name in CREDENTIALS.values()} <= set(secrets)
     assert mounted == {"/data", "/backups", "/tmp", "/app/joelclaw.toml"}
 
 
@@ -191,8 +196,9 @@ def test_a_restore_has_the_rights_and_volumes_of_the_server() -> None:
 
     for name in ("securityContext", "serviceAccountName", "automountServiceAccountToken"):
         assert pod[name] == serving[name]
-    for name in ("securityContext", "workingDir", "env"):
+    for name in ("securityContext", "workingDir"):
         assert container_of(pod)[name] == container_of(serving)[name]
+    assert all(one in container_of(serving)["env"] for one in container_of(pod)["env"])
     assert claims == [f"{claim['metadata']['name']}-convex-0", "convex-backups"]
     (tagged,) = read(K8S / "overlays" / "single-node" / "kustomization.yaml")
     (image,) = tagged["images"]
@@ -230,11 +236,12 @@ def test_the_network_lets_in_the_proxy_and_prometheus(monitored: list[dict[str, 
 
 
 def test_the_secret_is_an_example_only() -> None:
-    """The example has the name and key that the pod asks for, and no kustomization applies it."""
+    """The example has the name and the keys that the pod asks for, and no kustomization applies it."""
     (secret,) = read(BASE / "secret.example.yaml")
-    (asked,) = (one["valueFrom"]["secretKeyRef"] for one in container_of(server())["env"])
+    asked = [one["valueFrom"]["secretKeyRef"] for one in container_of(server())["env"]]
 
-    assert asked == {"name": secret["metadata"]["name"], "key": next(iter(secret["stringData"]))}
+    assert {one["name"] for one in asked} == {secret["metadata"]["name"]}
+    assert [one["key"] for one in asked] == list(secret["stringData"])
     for path in K8S.rglob("kustomization.yaml"):
         assert "secret" not in path.read_text("utf-8").lower()
 

@@ -29,6 +29,7 @@ from tests.k8s.manifests import BASE, K8S, ROOT, Manifest, container_of, instruc
 from tests.ports import free_port
 
 KEY = "joelclaw|0123456789abcdef0123456789abcdef"
+SECRETS = {"admin-key": KEY, "github-id": "Iv1.0123456789abcdef", "github-secret": "0123456789abcdef"}
 PATIENCE_S = 60.0
 """Only a broken server takes that long; nothing here waits for time to pass."""
 
@@ -90,10 +91,7 @@ class Pod:
             for name, _, value in (part.partition("=") for part in rest.split())
             if name.startswith("PYTHON")
         }
-        environ |= {
-            one["name"]: KEY if one["valueFrom"]["secretKeyRef"]["key"] == "admin-key" else ""
-            for one in container["env"]
-        }
+        environ |= {one["name"]: SECRETS.get(one["valueFrom"]["secretKeyRef"]["key"], "") for one in container["env"]}
         environ |= {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(self.volumes["/tmp"])}
         return subprocess.Popen(
             [*_become(server()), *container["command"], *container.get("args", [])],

@@ -9,7 +9,7 @@ The built site in Chromium, on a real deployment of the app.
 `deploy` makes one that is declared otherwise.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -71,9 +71,10 @@ def deploy(served: ServedSite, github: FakeGithub, certificate: Certificate, tmp
     """Starts the app, and has pages talk to it: `deploy(env={...}, declared="...", development=True)`."""
     running: list[SiteDeployment] = []
 
-    def start(**options: object) -> SiteDeployment:
+    def start(*, origins: Sequence[str] = (), **options: object) -> SiteDeployment:
         project = tmp_path / f"project{len(running)}"
-        running.append(SiteDeployment(project, github, certificate, [served.origin], **options))  # type: ignore[arg-type]
+        known = [served.origin, *origins]
+        running.append(SiteDeployment(project, github, certificate, known, **options))  # type: ignore[arg-type]
         running[-1].start()
         served.point_to(running[-1].url)
         return running[-1]
@@ -94,8 +95,8 @@ def visitor(browser: Remote, served: ServedSite, request: pytest.FixtureRequest)
     """Opens a page in a browser of its own: `visitor("ann", "/chat/")`. The test says which deployment there is."""
     pages: list[Visitor] = []
 
-    def open_page(name: str, path: str = "/", **window: object) -> Visitor:
-        pages.append(Visitor(browser, f"{request.node.name} {name}", served.origin, path, **window))
+    def open_page(name: str, path: str = "/", *, origin: str | None = None, **window: object) -> Visitor:
+        pages.append(Visitor(browser, f"{request.node.name} {name}", origin or served.origin, path, **window))
         return pages[-1]
 
     yield open_page

@@ -104,6 +104,10 @@ class Visitor(Page):
                 path = str(ARTIFACTS / f"{name}-{device}-{scheme}.png")
                 self.screenshot(path, width=width, height=height, scheme=scheme)
 
+    def window_picture(self, path: Path) -> None:
+        """What is in the window as it is."""
+        self._do("screenshot", path=str(path), fullPage=False)
+
     def resize(self, device: str, scheme: str = "light") -> None:
         width, height = DEVICES[device]
         self._do("emulate", width=width, height=height, scheme=scheme)

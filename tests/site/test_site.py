@@ -40,6 +40,13 @@ def test_the_site_compiles(copied: Path, node_modules: Path) -> None:
     assert diagnostics(copied) == []
 
 
+def test_the_example_of_the_documentation_compiles(copied: Path, node_modules: Path) -> None:
+    """The component of docs/site.md is one of this site."""
+    [code] = re.findall(r"```tsx\n(.*?)```", (ROOT / "docs" / "site.md").read_text("utf-8"), re.DOTALL)
+    (copied / "components" / "example.tsx").write_text(f"{code}\nexport default Calls;\n")
+    assert diagnostics(copied) == []
+
+
 def test_what_the_site_computes_is_tested(copied: Path) -> None:
     """Its own tests, of what needs no browser, pass."""
     command = ["node_modules/.bin/vitest", "run"]

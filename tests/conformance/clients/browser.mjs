@@ -86,12 +86,14 @@ await talk(
       await pages.get(name).emulateMedia({ colorScheme: scheme });
     },
 
-    /** A picture of the whole page, in a window of this size and scheme. */
-    async screenshot({ page: name, path, width, height, scheme }) {
+    /** A picture of the whole page, or of what is in the window; of another size and scheme if one is given. */
+    async screenshot({ page: name, path, width, height, scheme, fullPage = true }) {
       const page = pages.get(name);
-      await page.setViewportSize({ width, height });
-      await page.emulateMedia({ colorScheme: scheme });
-      await page.screenshot({ path, fullPage: true });
+      if (width !== undefined) {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme: scheme });
+      }
+      await page.screenshot({ path, fullPage });
     },
 
     /** A browser is closed with the last of its tabs. */

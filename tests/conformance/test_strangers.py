@@ -5,6 +5,7 @@ What strangers may do is listed here. A function that is open and not on the lis
 written down, fails the test: whoever adds one has to say here that it is meant.
 """
 
+import base64
 import json
 import shutil
 import subprocess
@@ -18,27 +19,39 @@ import pytest
 
 from tests.conformance.conftest import ROOT, Start
 from tests.conformance.deadline import PATIENCE_S
-from tests.conformance.deployment import Deployment, declare
+from tests.conformance.deployment import ADMIN_KEY, Deployment, declare
 from tests.conformance.remote import Refused
 from tests.ports import free_port
 
 OPEN = {
     "calls:live",
-    "chat:history",
-    "chat:openRoom",
-    "chat:rooms",
-    "chat:send",
     "comments:add",
     "comments:counts",
     "comments:forArticle",
+    "invitations:look",
+    "users:me",
 }
 """Strangers may call these, and are meant to."""
 
+PAGE = {"numItems": 10, "cursor": None}
 RULES: dict[str, dict[str, Any]] = {
-    "comments:edit": {"body": "not theirs"},
-    "comments:resolve": {},
+    "chat:edit": {"id": "<message>", "body": "not theirs"},
+    "chat:history": {"room": "<room>", "paginationOpts": PAGE},
+    "chat:leave": {"room": "<room>"},
+    "chat:markRead": {"room": "<room>", "seq": 1},
+    "chat:members": {"room": "<room>"},
+    "chat:remove": {"id": "<message>"},
+    "chat:send": {"room": "<room>", "body": "hello", "key": "12345678"},
+    "chat:uploadUrl": {"room": "<room>"},
+    "comments:edit": {"id": "<comment>", "body": "not theirs"},
+    "comments:resolve": {"id": "<comment>"},
+    "presence:gone": {"room": "<room>"},
+    "presence:here": {"room": "<room>"},
+    "presence:keyPressed": {"room": "<room>"},
+    "presence:typing": {"room": "<room>"},
+    "presence:who": {"room": "<room>"},
 }
-"""Functions with a rule of their own, of a comment: their arguments beside its id."""
+"""Functions with a rule of their own: arguments that are right. `<comment>` is the id of one that there is."""
 
 CLOSED = {"internal", "signed in"}
 ANCHOR = {"paragraph": "p1", "quote": "so"}
@@ -51,8 +64,8 @@ def own_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     shutil.copytree(ROOT / "app_functions", project / "app_functions", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("joelclaw.toml", "schema.py"):
         shutil.copy(ROOT / name, project / name)
-    declare(project, "api_port", f"{free_port()}\nsite_port = {free_port()}")
-    deployment = Deployment(project)
+    declare(project, "api_port", f'{free_port()}\nsite_port = {free_port()}\nadmin_key = "{ADMIN_KEY}"')
+    deployment = Deployment(project, env={"AUTH_GITHUB_ID": "id", "AUTH_GITHUB_SECRET": "secret"})
     deployment.start()
     yield deployment
     deployment.server.stop()
@@ -68,9 +81,51 @@ def functions() -> list[dict[str, Any]]:
     return specs
 
 
-def refused(functions: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any] | None]]:
-    """Every function that a stranger may not call: kind, path, arguments beside a comment's id if it has a rule."""
-    found: list[tuple[str, str, dict[str, Any] | None]] = []
+@pytest.fixture(scope="module")
+def ids(own_app: Deployment) -> dict[str, str]:
+    """Of one thing of each kind that is not the stranger's."""
+    owner = Owner(own_app)
+    room = owner.mutation("chat:openRoom", slug="lobby", title="Lobby")
+    owner.mutation("chat:send", room=room, body="among us", key="12345678")
+    [message] = owner.query("chat:history", room=room, paginationOpts=PAGE)["page"]
+    comment = owner.mutation("comments:add", article="a", anchor=ANCHOR, body="mine")
+    return {"<room>": room, "<message>": message["id"], "<comment>": comment}
+
+
+class Owner:
+    """The owner of the site, as an administrator acts for them: who signed in with GitHub, with a document."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._url = deployment.url
+        self._acting = ""
+        user = self.mutation("users:arrived", provider="github", accountId="1", name="Joel", image=None, claims={})
+        issuer = told(deployment.server.tells("  HTTP actions: "), "/.well-known/openid-configuration")["issuer"]
+        identity = {
+            "issuer": issuer,
+            "subject": f"{user}|session",
+            "tokenIdentifier": f"{issuer}|{user}",
+            "provider": "github",
+            "githubId": "1",
+            "login": "joelhooks",
+        }
+        self._acting = ":" + base64.b64encode(json.dumps(identity).encode()).decode()
+
+    def query(self, path: str, /, **args: Any) -> Any:
+        return self._call("query", path, args)
+
+    def mutation(self, path: str, /, **args: Any) -> Any:
+        return self._call("mutation", path, args)
+
+    def _call(self, kind: str, path: str, args: dict[str, Any]) -> Any:
+        call = {"path": path, "args": args, "format": "convex_encoded_json"}
+        answer = told(self._url, f"/api/{kind}", call, Authorization=f"Convex {ADMIN_KEY}{self._acting}")
+        assert answer["status"] == "success", answer
+        return answer["value"]
+
+
+def refused(functions: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every function that a stranger may not call: kind, path, arguments if it has a rule."""
+    found: list[tuple[str, str, dict[str, Any]]] = []
     for spec in functions:
         path, allow = spec["path"], spec["allow"]
         if allow == "anyone":
@@ -80,18 +135,20 @@ def refused(functions: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, A
             found.append((spec["kind"], path, RULES[path]))
         else:
             assert allow in CLOSED or allow.startswith("role "), f"{path}: who is {allow!r}?"
-            found.append((spec["kind"], path, None))
+            found.append((spec["kind"], path, {}))
     return found
 
 
-def test_a_stranger_is_refused(own_app: Deployment, functions: list[dict[str, Any]], node: Start) -> None:
+def test_a_stranger_is_refused(
+    own_app: Deployment, ids: dict[str, str], functions: list[dict[str, Any]], node: Start
+) -> None:
     """Wherever `allow` says so: it looks as if there were no such function, over HTTP and over a socket."""
-    comment = own_app.mutation("comments:add", article="a", anchor=ANCHOR, body="mine", name="Guest")
-    before = own_app.query("comments:forArticle", article="a")
+    owner = Owner(own_app)
+    before = everything(owner, ids)
     client = node(own_app.url)
     nothing = {kind: told_over_http(own_app, kind, "no:such", {}) for kind in ("query", "mutation", "action")}
-    for kind, path, of_comment in refused(functions):
-        args = {} if of_comment is None else {"id": comment, **of_comment}
+    for kind, path, described in refused(functions):
+        args = {name: ids.get(value, value) if isinstance(value, str) else value for name, value in described.items()}
         answer = told_over_http(own_app, kind, path, args)
         assert answer == nothing[kind].replace("no:such", path), path
         with pytest.raises(Refused) as caught:
@@ -99,7 +156,17 @@ def test_a_stranger_is_refused(own_app: Deployment, functions: list[dict[str, An
         assert f"Could not find public function for '{path}'" in caught.value.message, path
         for other in {"query", "mutation", "action"} - {kind}:
             assert told_over_http(own_app, other, path, args) == nothing[other].replace("no:such", path), path
-    assert own_app.query("comments:forArticle", article="a") == before
+    assert everything(owner, ids) == before
+
+
+def everything(owner: Owner, ids: dict[str, str]) -> list[Any]:
+    """What the stranger would have liked to change."""
+    return [
+        owner.query("comments:forArticle", article="a"),
+        owner.query("chat:rooms"),
+        owner.query("chat:history", room=ids["<room>"], paginationOpts=PAGE),
+        owner.query("chat:members", room=ids["<room>"]),
+    ]
 
 
 def test_the_lists_are_of_functions_that_exist(functions: list[dict[str, Any]]) -> None:
@@ -110,13 +177,18 @@ def test_the_lists_are_of_functions_that_exist(functions: list[dict[str, Any]]) 
 
 def told_over_http(deployment: Deployment, kind: str, path: str, args: dict[str, Any]) -> str:
     """The error that a stranger is answered with, without the request's id."""
-    body = json.dumps({"path": path, "args": args, "format": "convex_encoded_json"}).encode()
-    request = urllib.request.Request(f"{deployment.url}/api/{kind}", body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
-            answer = json.load(response)
-    except urllib.error.HTTPError as error:
-        answer = json.load(error)
+    answer = told(deployment.url, f"/api/{kind}", {"path": path, "args": args, "format": "convex_encoded_json"})
     assert answer["status"] == "error", (path, answer)
     message: str = answer["errorMessage"]
     return message.partition("] ")[2] if message.startswith("[Request ID") else message
+
+
+def told(url: str, path: str, body: Any = None, **headers: str) -> Any:
+    """What a request is answered with, whatever its status."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data, {"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        return json.load(error)

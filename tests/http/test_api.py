@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -60,7 +61,7 @@ class World(HttpClient):
             self.sockets,
             name="trial",
             version="1.2.3",
-            cors=Cors(allowed_origins),
+            cors=Cors(allowed_origins, development=development),
             arguments_bytes=lambda: arguments_bytes,
         )
         self.app = App(api)
@@ -585,7 +586,38 @@ def test_declared_origins_are_the_only_ones() -> None:
             assert ours.headers["access-control-allow-origin"] == "https://a.test"
             assert not [name for name in other.headers if name.startswith("access-control")]
 
-    play(scene, lambda: World(allowed_origins=("https://a.test",)))
+    for development in (False, True):
+        play(scene, partial(World, allowed_origins=("https://a.test",), development=development))
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_ours"),
+    [
+        ("http://localhost:3001", True),
+        ("http://127.0.0.1:5173", True),
+        ("https://localhost", True),
+        ("http://[::1]:3000", True),
+        ("http://localhost.evil.test:3000", False),
+        ("http://127.0.0.1.evil.test", False),
+        ("http://evil.test/http://localhost:3000", False),
+        ("null", False),
+    ],
+)
+def test_pages_of_this_machine_count_in_development(origin: str, is_ours: bool) -> None:
+    """Whatever port a site's server has found; in production only if they are declared."""
+
+    async def answered(world: World) -> bool:
+        reply = await world.request("POST", "/api/query", origin=origin)
+        return reply.headers.get("access-control-allow-origin") == origin
+
+    async def in_development(world: World) -> None:
+        assert await answered(world) is is_ours
+
+    async def in_production(world: World) -> None:
+        assert not await answered(world)
+
+    play(in_development, partial(World, allowed_origins=("https://a.test",), development=True))
+    play(in_production, partial(World, allowed_origins=("https://a.test",), development=False))
 
 
 # -- who asks

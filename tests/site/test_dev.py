@@ -38,7 +38,7 @@ def guests(ctx: QueryCtx, at_most: int) -> int:
 
 
 @pytest.fixture
-def project(served: ServedSite, site_modules: Path, tmp_path: Path) -> Path:
+def project(site_modules: Path, tmp_path: Path) -> Path:
     """A copy of the app and the site, as a clone has them: no types are written yet."""
     project = tmp_path / "project"
     copy_own_app(project)
@@ -46,7 +46,7 @@ def project(served: ServedSite, site_modules: Path, tmp_path: Path) -> Path:
     for file in (project / "site" / "convex" / "_generated").iterdir():
         file.unlink()
     (project / "site" / "node_modules").symlink_to(site_modules)
-    declare_server(project / "joelclaw.toml", api_port=0, site_port=0, allowed_origins=[served.origin])
+    declare_server(project / "joelclaw.toml", api_port=0, site_port=0)
     return project
 
 

@@ -6,6 +6,7 @@ messages. Origins are mirrored, on errors and preflights too, for without those 
 sees only a network failure. That is harmless: nothing here is authenticated by a cookie.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
@@ -30,6 +31,7 @@ TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
 
 _PREFLIGHT_METHODS = b"GET, POST, OPTIONS, PATCH, DELETE, PUT"
 _PREFLIGHT_MAX_AGE = b"86400"
+_LOCAL = re.compile(rb"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _VARY: Header = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
 
 
@@ -210,20 +212,31 @@ def refusal_answer(error: RequestRefused) -> Answer:
 
 
 class Cors:
-    """Which pages may read our answers: those of the declared origins; of all, if none are declared."""
+    """
+    Which pages may read our answers: those of the declared origins; of all, if none are declared.
 
-    def __init__(self, allowed_origins: Collection[str] = ()) -> None:
+    In development also those of this machine, at whichever port a site's server has found free: people who sign in
+    return there, too.
+    """
+
+    def __init__(self, allowed_origins: Collection[str] = (), *, development: bool = False) -> None:
         self._allowed = frozenset(origin.encode() for origin in allowed_origins)
+        self._development = development
 
     def headers(self, request: Request) -> list[Header]:
         origin = request.origin
-        if origin is None or (self._allowed and origin not in self._allowed):
+        if origin is None or not self._allows(origin):
             return [_VARY]
         return [
             _VARY,
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-credentials", b"true"),
         ]
+
+    def _allows(self, origin: bytes) -> bool:
+        if not self._allowed or origin in self._allowed:
+            return True
+        return self._development and _LOCAL.fullmatch(origin) is not None
 
     def preflight(self, request: Request) -> list[Header]:
         headers = self.headers(request)

@@ -261,7 +261,7 @@ async def _serve_api(
         sockets,
         name=config.app.name,
         version=version("joelclaw"),
-        cors=Cors(config.server.allowed_origins),
+        cors=Cors(config.server.allowed_origins, development=development),
         storage=storage,
         arguments_bytes=lambda: engine.limits.arguments_bytes,
         proxies=proxies,

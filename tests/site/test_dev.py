@@ -37,6 +37,15 @@ def guests(ctx: QueryCtx, at_most: int) -> int:
 '''
 
 
+WATCH = """
+window.wasBlank = false;
+new MutationObserver(() => { window.wasBlank ||= !document.querySelector("header").innerText.includes("Augustus"); })
+  .observe(document.body, { childList: true, characterData: true, subtree: true });
+null
+"""
+"""Notices if the header says no more who is here."""
+
+
 @pytest.fixture
 def project(site_modules: Path, tmp_path: Path) -> Path:
     """A copy of the app and the site, as a clone has them: no types are written yet."""
@@ -94,6 +103,20 @@ def test_the_page_changes(project: Path, dev: Server, url: str, visitor: Visit, 
     replace(users, "name=user.name.upper(),", "name=user.name,")
     dev.tells("live: ", after=told)
     page.reads("Augustus", "header")
+
+    # A function that fails blanks nothing; who comes meanwhile has the page without what it would have said.
+    page.evaluate(WATCH)
+    told = dev.lines
+    replace(users, "    user = who(ctx)\n    return Me", '    raise RuntimeError("broken")\n    return Me')
+    dev.tells("live: ", after=told)
+    second = visitor("gus's second tab", "/stats/", beside=page.name)
+    second.reads("Stats", "h1")
+    second.until("document.querySelector('header button') === null")
+    told = dev.lines
+    replace(users, '    raise RuntimeError("broken")\n    return Me', "    user = who(ctx)\n    return Me")
+    dev.tells("live: ", after=told)
+    second.reads("Augustus", "header")
+    assert page.evaluate("window.wasBlank") is False
 
     # A mistake changes nothing, and is told.
     told = dev.lines

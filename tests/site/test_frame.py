@@ -5,7 +5,7 @@ import pytest
 
 from tests.auth.fake_github import FakeGithub
 from tests.conformance.deployment import Server
-from tests.site.conftest import Deploy, Visit
+from tests.site.conftest import Visit
 from tests.site.deployments import SiteDeployment
 from tests.site.pages import Visitor
 from tests.site.serving import ServedSite
@@ -231,15 +231,24 @@ def test_a_page_without_network_says_so(deployment: SiteDeployment, visitor: Vis
 # -- how it looks
 
 
-def test_pages_are_accessible(deploy: Deploy, visitor: Visit) -> None:
-    """What rules can find (WCAG 2.2 AA) they do not: on no page, on neither device, in neither theme."""
-    deploy()
-    page = visitor("ann")
+def test_pages_are_accessible(deployment: SiteDeployment, github: FakeGithub, visitor: Visit) -> None:
+    """What rules can find (WCAG 2.2 AA) they do not: on no page, on neither device, in neither theme, for nobody."""
+    page = visitor("joel")
     for path in (*PAGES, "/nowhere/"):
         page.visit(path)
-        page.until("document.querySelector('header button') !== null")
+        page.reads("Sign in", "header")
         page.is_accessible()
     page.click("Sign in")
+    page.until("document.querySelector('dialog[open]') !== null")
+    page.is_accessible()
+    page.press("Escape")
+
+    page.sign_in_as_owner(github)
+    for path in ("/chat/", "/network/", "/dashboard/", "/moderation/"):
+        page.visit(path)
+        page.reads("Dashboard", "header")
+        page.is_accessible()
+    page.click("Signed in as")
     page.until("document.querySelector('dialog[open]') !== null")
     page.is_accessible()
 
@@ -252,6 +261,10 @@ def test_pages_are_pictured(deployment: SiteDeployment, github: FakeGithub, visi
     page.visit("/articles/writing-in-the-margin/")
     page.reads("Sign in", "header")
     page.take_pictures("article")
+    page.sign_in(github, "ann", "Ann Arbor")
+    page.click("Signed in as")
+    page.take_pictures("account")
+    page.press("Escape")
     for path in PAGES:
         page.visit(path)
         for device in ("phone", "desktop"):

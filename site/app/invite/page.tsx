@@ -1,4 +1,4 @@
-import { Loading } from "@/components/frame/Loading";
+import { Invite } from "@/components/chat/Invite";
 import { Page } from "@/components/frame/Page";
 
 export const metadata = { title: "Invitation" };
@@ -6,7 +6,7 @@ export const metadata = { title: "Invitation" };
 export default function InvitationPage() {
   return (
     <Page title="Invitation">
-      <Loading />
+      <Invite />
     </Page>
   );
 }

@@ -27,7 +27,7 @@ export function rows<M extends Spoken>(messages: readonly M[], readSeq: number, 
     const day = dayOf(message.at);
     const anotherDay = before === undefined || dayOf(before.at) !== day;
     if (anotherDay) found.push({ kind: "day", key: `day ${day}`, at: message.at });
-    const isNew = !marked && message.seq > readSeq && message.author.id !== me;
+    const isNew: boolean = !marked && message.seq > readSeq && message.author.id !== me;
     if (isNew) found.push({ kind: "new", key: "new" });
     marked ||= isNew;
     const goesOn = before?.author.id === message.author.id && message.at - before.at < BREATH_MS;

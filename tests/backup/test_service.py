@@ -1,6 +1,7 @@
 """Backups by the clock: due, made by a process of their own, written down, drilled, retried, and told."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -394,6 +395,18 @@ def test_another_schedule_has_another_time(night: Night) -> None:
     assert night.look("health") is None
 
 
+async def until_read(pipe: Path, night: Night, task: "asyncio.Task[None]") -> int:
+    """Our end of a pipe, which can be opened once an attempt has opened the other. It may also be over before."""
+    while True:
+        assert not task.done(), f"the attempt is over, and has read nothing: {night.look('list')}"
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # Nobody reads yet.
+                raise
+        await asyncio.sleep(0.005)
+
+
 def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
     """A backup in the middle is ended with the service: its process is gone, nothing is kept or left, and it is due."""
     key = night.house.received.key
@@ -404,12 +417,11 @@ def test_shutting_down_ends_the_process(night: Night, tmp_path: Path) -> None:
 
     async def scene() -> None:
         task = asyncio.create_task(night.service.work_off(night.look("due")))
-        # It reads the file: then the other end of the pipe can be opened.
-        opened = await asyncio.to_thread(os.open, stored, os.O_WRONLY)
+        opened = await within_patience("a reader of the stored file", until_read(stored, night, task))
         assert must_stay(night.config.database)
         task.cancel()
         os.close(opened)  # What waits for bytes in a thread hears no signal; it is to end by itself now.
-        await asyncio.wait([task])
+        await within_patience("the end of the attempt", asyncio.wait([task]))
         assert not must_stay(night.config.database)
         assert task.cancelled()
 

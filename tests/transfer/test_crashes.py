@@ -11,6 +11,7 @@ import pytest
 
 from joelclaw.cli.client import Client
 from joelclaw.errors import PlatformError
+from tests.conformance.deadline import PATIENCE_S
 from tests.conformance.deployment import Deployment, Server
 from tests.transfer.served import ADMIN_KEY, Refused, joelclaw, started
 
@@ -35,11 +36,12 @@ def test_a_server_that_is_killed_imports_all_or_nothing(deployment: Deployment, 
     rows = 0
 
     for _ in range(3):
-        importing = Thread(target=_try, args=(deployment, command))
+        importing = Thread(target=_try, args=(deployment, command), daemon=True)
         importing.start()
         time.sleep(chance.uniform(0.2, 3.0))  # What is tested is any moment, not one.
         deployment.restart(Server.kill)
-        importing.join()
+        importing.join(PATIENCE_S)
+        assert not importing.is_alive(), "the command waits for a server that is gone"
 
         now = int(deployment.query("notes:rows"))
         assert now in (rows, rows + ROWS)

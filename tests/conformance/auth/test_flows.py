@@ -57,7 +57,10 @@ def come_back(deployment: SignInDeployment, origin: str) -> tuple[str, str]:
 
 
 def test_item_4_oauth(signing_in: SignInDeployment, site: Any) -> None:
-    """A start answers with an address and a verifier, a finish with tokens, with the provider's name and without."""
+    """
+    CONF-4: A start answers with an address and a verifier, a finish with tokens, with the provider's name and
+    without.
+    """
     code, verifier = come_back(signing_in, site.origin)
     first = signing_in.sign_in(params={"code": code}, verifier=verifier)
     assert is_signed_in(first)
@@ -69,7 +72,10 @@ def test_item_4_oauth(signing_in: SignInDeployment, site: Any) -> None:
 
 
 def test_item_4_refresh_and_sign_out(signing_in: SignInDeployment) -> None:
-    """A refresh token gives tokens, or null when its session is over; signing out answers null, signed in or not."""
+    """
+    CONF-4: A refresh token gives tokens, or null when its session is over; signing out answers null, signed in or
+    not.
+    """
     first = signing_in.sign_in(provider="anonymous", params={})
     assert is_signed_in(first)
     renewed = signing_in.sign_in(refreshToken=first["tokens"]["refreshToken"])
@@ -87,7 +93,7 @@ def test_item_4_refresh_and_sign_out(signing_in: SignInDeployment) -> None:
 
 
 def test_item_4_password(signing_in: SignInDeployment) -> None:
-    """Signing up and in by password give tokens; what is wrong is an error with a code."""
+    """CONF-4: Signing up and in by password give tokens; what is wrong is an error with a code."""
     up = password(signing_in, "signUp", "item-4@example.com", password=PASSWORD)
     again = password(signing_in, "signIn", "item-4@example.com", password=PASSWORD)
     assert is_signed_in(up)
@@ -104,7 +110,7 @@ def test_item_4_password(signing_in: SignInDeployment) -> None:
 
 
 def test_item_4_verified_password(signing_in: SignInDeployment, mailbox: Mailbox) -> None:
-    """Until an address is verified there are no tokens; a reset, too, is finished with a mailed code."""
+    """CONF-4: Until an address is verified there are no tokens; a reset, too, is finished with a mailed code."""
     email = "strict@example.com"
     assert password(signing_in, "signUp", email, provider="strict", password=PASSWORD) == NOBODY
     code = mailbox.code_for(email)
@@ -119,7 +125,10 @@ def test_item_4_verified_password(signing_in: SignInDeployment, mailbox: Mailbox
 
 
 def test_item_4_mailed_code(signing_in: SignInDeployment, mailbox: Mailbox) -> None:
-    """A mailed code is started, then redeemed with its address; a wrong one is an error, and the right one holds."""
+    """
+    CONF-4: A mailed code is started, then redeemed with its address; a wrong one is an error, and the right one
+    holds.
+    """
     email = "otp@example.com"
     assert signing_in.sign_in(provider="email-otp", params={"email": email}) == {"started": True}
     code = mailbox.code_for(email)
@@ -130,7 +139,7 @@ def test_item_4_mailed_code(signing_in: SignInDeployment, mailbox: Mailbox) -> N
 
 
 def test_item_4_mailed_link(signing_in: SignInDeployment, site: Any, mailbox: Mailbox) -> None:
-    """A mailed link leads to the page, whose code alone gives tokens, whatever verifier comes with it; once."""
+    """CONF-4: A mailed link leads to the page, whose code alone gives tokens, whatever verifier comes with it; once."""
     email = "link@example.com"
     params = {"email": email, "redirectTo": f"{site.origin}/after.html"}
     assert signing_in.sign_in(provider="magic-link", params=params) == {"started": True}
@@ -145,7 +154,7 @@ def test_item_4_mailed_link(signing_in: SignInDeployment, site: Any, mailbox: Ma
 
 
 def test_item_10_a_failed_redemption_keeps_the_code(signing_in: SignInDeployment, site: Any) -> None:
-    """A wrong verifier, none, or another method's name do not use a code up."""
+    """CONF-10: A wrong verifier, none, or another method's name do not use a code up."""
     code, verifier = come_back(signing_in, site.origin)
     assert signing_in.sign_in(params={"code": code}, verifier="wrong") == NOBODY
     assert signing_in.sign_in(params={"code": code}) == NOBODY
@@ -156,12 +165,15 @@ def test_item_10_a_failed_redemption_keeps_the_code(signing_in: SignInDeployment
 
 @pytest.mark.parametrize("code", ["", "0", "12345678", "x" * 20_000, "a|b", "\u0000", "../..", "null"])
 def test_item_10_a_code_alone_never_fails(signing_in: SignInDeployment, code: str) -> None:
-    """A code that is nobody's answers null, never an error: the client would wait for ever."""
+    """CONF-10: A code that is nobody's answers null, never an error: the client would wait for ever."""
     assert signing_in.sign_in(params={"code": code}) == NOBODY
 
 
 def test_item_10_a_reset_code_is_for_its_account(signing_in: SignInDeployment, mailbox: Mailbox) -> None:
-    """A code for one's own reset does not reset somebody else's password; it goes on being good for one's own."""
+    """
+    CONF-10: A code for one's own reset does not reset somebody else's password; it goes on being good for one's
+    own.
+    """
     mine, theirs = "resets@example.com", "victim@example.com"
     for email in (mine, theirs):
         # Mails to an address come a minute apart at least: these are verified with the only ones.
@@ -180,7 +192,7 @@ def test_item_10_a_reset_code_is_for_its_account(signing_in: SignInDeployment, m
 
 
 def test_item_10_a_sign_in_replaces_the_session(signing_in: SignInDeployment) -> None:
-    """Who signs in while signed in has a new session, and the one before ends with its tokens."""
+    """CONF-10: Who signs in while signed in has a new session, and the one before ends with its tokens."""
     email = "replaces@example.com"
     before = password(signing_in, "signUp", email, password=PASSWORD)
     params = {"flow": "signIn", "email": email, "password": PASSWORD}
@@ -193,7 +205,7 @@ def test_item_10_a_sign_in_replaces_the_session(signing_in: SignInDeployment) ->
 
 
 def test_item_10_the_parent_of_the_active_token(signing_in: SignInDeployment) -> None:
-    """A refresh token whose successor nobody has used yet gives tokens that work, and can be renewed."""
+    """CONF-10: A refresh token whose successor nobody has used yet gives tokens that work, and can be renewed."""
     first = signing_in.sign_in(provider="anonymous", params={})["tokens"]
     signing_in.sign_in(refreshToken=first["refreshToken"])
     again = signing_in.sign_in(refreshToken=first["refreshToken"])

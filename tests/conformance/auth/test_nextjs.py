@@ -89,7 +89,7 @@ def is_home(answer: httpx.Response) -> bool:
 
 
 def test_item_9_strangers(jar: httpx.Client) -> None:
-    """A stranger sees the page, is sent away from the protected one, and has no cookies."""
+    """CONF-9: A stranger sees the page, is sent away from the protected one, and has no cookies."""
     page = jar.get("/", headers=HTML)
     assert page.status_code == 200
     assert "One moment" in page.text
@@ -98,7 +98,10 @@ def test_item_9_strangers(jar: httpx.Client) -> None:
 
 
 def test_item_9_sign_in_and_out(jar: httpx.Client, behind_next: SignInDeployment) -> None:
-    """Signing in sets cookies that no script reads, and lets the protected page be made; signing out removes them."""
+    """
+    CONF-9: Signing in sets cookies that no script reads, and lets the protected page be made; signing out removes
+    them.
+    """
     answer = act(jar, "auth:signIn", provider="anonymous", params={})
     assert answer.json()["tokens"]["refreshToken"] == "dummy"
     cookies = set_by(answer)
@@ -121,7 +124,7 @@ def test_item_9_sign_in_and_out(jar: httpx.Client, behind_next: SignInDeployment
 
 
 def test_item_9_cookies_on_https(jar: httpx.Client) -> None:
-    """Behind a proxy with https the cookies are `__Host-` ones, and secure."""
+    """CONF-9: Behind a proxy with https the cookies are `__Host-` ones, and secure."""
     headers = {"Host": "app.example.com", "Origin": "https://app.example.com", "X-Forwarded-Proto": "https"}
     body = {"action": "auth:signIn", "args": {"provider": "anonymous", "params": {}}}
     cookies = set_by(jar.post("/api/auth", json=body, headers=headers))
@@ -132,7 +135,7 @@ def test_item_9_cookies_on_https(jar: httpx.Client) -> None:
 
 
 def test_item_9_a_token_near_its_end(jar: httpx.Client) -> None:
-    """A page that is asked for with a token near its end renews it, and is made with the new one."""
+    """CONF-9: A page that is asked for with a token near its end renews it, and is made with the new one."""
     sign_in(jar)
     before = dict(jar.cookies)
     deadline = monotonic() + PATIENCE_S
@@ -148,7 +151,9 @@ def test_item_9_a_token_near_its_end(jar: httpx.Client) -> None:
 
 
 def test_item_9_code_exchange(jar: httpx.Client, behind_next: SignInDeployment) -> None:
-    """Who comes back from GitHub is sent on without the code, signed in; the verifier was a cookie meanwhile."""
+    """
+    CONF-9: Who comes back from GitHub is sent on without the code, signed in; the verifier was a cookie meanwhile.
+    """
     started = act(jar, "auth:signIn", provider="github", params={"redirectTo": "/private"})
     assert started.json().keys() == {"redirect"}
     assert jar.cookies[VERIFIER]
@@ -164,7 +169,7 @@ def test_item_9_code_exchange(jar: httpx.Client, behind_next: SignInDeployment) 
 
 
 def test_item_9_a_bad_code(jar: httpx.Client) -> None:
-    """A code that is nobody's is taken off the address, with the cookies; the page works."""
+    """CONF-9: A code that is nobody's is taken off the address, with the cookies; the page works."""
     sign_in(jar)
     landed = jar.get("/?code=bad&tab=2", headers=HTML)
     assert landed.status_code == 307
@@ -174,7 +179,10 @@ def test_item_9_a_bad_code(jar: httpx.Client) -> None:
 
 
 def test_item_9_cross_site(jar: httpx.Client) -> None:
-    """Another site's page neither acts for somebody who is signed in, nor sees what is theirs; nothing is lost."""
+    """
+    CONF-9: Another site's page neither acts for somebody who is signed in, nor sees what is theirs; nothing is
+    lost.
+    """
     sign_in(jar)
     elsewhere = {"Origin": "https://evil.example.com"}
     posted = jar.post("/api/auth", json={"action": "auth:signOut", "args": {}}, headers=elsewhere)
@@ -189,7 +197,7 @@ def test_item_9_cross_site(jar: httpx.Client) -> None:
 
 @pytest.mark.parametrize("missing", sorted(BOTH))
 def test_item_9_a_missing_cookie(jar: httpx.Client, missing: str) -> None:
-    """With one of the two cookies gone, the other one goes as well, and somebody is a stranger again."""
+    """CONF-9: With one of the two cookies gone, the other one goes as well, and somebody is a stranger again."""
     sign_in(jar)
     jar.cookies.delete(missing)
     page = jar.get("/private", headers=HTML)
@@ -199,7 +207,10 @@ def test_item_9_a_missing_cookie(jar: httpx.Client, missing: str) -> None:
 
 
 def test_item_9_in_chromium(next_server: NextServer, visit: Visit) -> None:
-    """In a browser: with GitHub to the protected page, back to the live one, and out; the page never has the secret."""
+    """
+    CONF-9: In a browser: with GitHub to the protected page, back to the live one, and out; the page never has the
+    secret.
+    """
     page = visit(next_server.origin)
     page.until("document.body.innerText.includes('Continue with GitHub')")
     page.click("Continue with GitHub")

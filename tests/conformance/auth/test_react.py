@@ -79,7 +79,10 @@ def follow(url: str) -> str:
 
 
 def test_item_1_password(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:
-    """By password people sign up, sign out and sign in again, as the same user; storage has what the protocol says."""
+    """
+    CONF-1: By password people sign up, sign out and sign in again, as the same user; storage has what the protocol
+    says.
+    """
     page = visit(site.origin)
     page.until_showing(SIGNED_OUT)
     ARTIFACTS.mkdir(exist_ok=True)
@@ -113,7 +116,8 @@ def test_item_2_a_token_is_renewed_at_once_and_by_the_timer(
     own: SignInDeployment, own_site: Site, visit: Visit
 ) -> None:
     """
-    Each token after a sign-in is another one, so that the client's timer starts, and fires; no query runs again.
+    CONF-2: Each token after a sign-in is another one, so that the client's timer starts, and fires; no query runs
+    again.
 
     T1 and T2: a client that is given the same token twice never renews again.
     """
@@ -136,7 +140,10 @@ def test_item_2_a_token_is_renewed_at_once_and_by_the_timer(
 
 
 def test_item_3_oauth_round_trip(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:
-    """With GitHub people come back to the page they left, or to where `redirectTo` says, signed in, without a code."""
+    """
+    CONF-3: With GitHub people come back to the page they left, or to where `redirectTo` says, signed in, without a
+    code.
+    """
     page = visit(site.origin)
     page.until_showing(SIGNED_OUT)
     page.click("Continue with GitHub")
@@ -157,7 +164,7 @@ def test_item_3_oauth_round_trip(signing_in: SignInDeployment, site: Site, visit
 
 
 def test_item_3_oauth_in_a_second_tab(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:
-    """Who signs in at GitHub in one tab is signed in in the other one, too."""
+    """CONF-3: Who signs in at GitHub in one tab is signed in in the other one, too."""
     first = visit(site.origin)
     first.until_showing(SIGNED_OUT)
     second = visit(site.origin, beside=first)
@@ -169,7 +176,10 @@ def test_item_3_oauth_in_a_second_tab(signing_in: SignInDeployment, site: Site, 
 
 
 def test_item_3_oauth_as_in_react_native(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:
-    """An app on a phone is given the address instead, and signs in with the code that its own link brings back."""
+    """
+    CONF-3: An app on a phone is given the address instead, and signs in with the code that its own link brings
+    back.
+    """
     page = visit(f"{site.origin}/?native")
     page.until_showing(SIGNED_OUT)
     started = page.act("signIn", "github", {"redirectTo": "myapp://auth/done"})["value"]
@@ -184,7 +194,7 @@ def test_item_3_oauth_as_in_react_native(signing_in: SignInDeployment, site: Sit
 
 def test_item_5_coming_back(own: SignInDeployment, own_site: Site, visit: Visit) -> None:
     """
-    Whoever comes back is signed in: after a reload, with a token that has ended, after a restart of the server.
+    CONF-5: Whoever comes back is signed in: after a reload, with a token that has ended, after a restart of the server.
 
     Who is away while the session is ended is signed out.
     """
@@ -223,7 +233,7 @@ def test_item_5_coming_back(own: SignInDeployment, own_site: Site, visit: Visit)
 
 
 def test_item_5_a_restart_under_an_open_page(own_lasting: SignInDeployment, own_site: Site, visit: Visit) -> None:
-    """A page that is open while the server restarts is signed in all the time, and goes on."""
+    """CONF-5: A page that is open while the server restarts is signed in all the time, and goes on."""
     page = visit(own_site.origin)
     page.until_showing(SIGNED_OUT)
     me = sign_in_unnamed(page)
@@ -236,7 +246,7 @@ def test_item_5_a_restart_under_an_open_page(own_lasting: SignInDeployment, own_
 
 
 def test_item_6_two_tabs(own: SignInDeployment, own_site: Site, visit: Visit) -> None:
-    """Two tabs are one login session: both stay current while it is renewed, and end together."""
+    """CONF-6: Two tabs are one login session: both stay current while it is renewed, and end together."""
     first = visit(own_site.origin)
     first.until_showing(SIGNED_OUT)
     second = visit(own_site.origin, beside=first)
@@ -257,7 +267,7 @@ def test_item_6_two_tabs(own: SignInDeployment, own_site: Site, visit: Visit) ->
 
 
 def test_item_7_account_switch(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:
-    """Who signs in as somebody else, without signing out before, is the other one, also on the socket (T3)."""
+    """CONF-7: Who signs in as somebody else, without signing out before, is the other one, also on the socket (T3)."""
     page = visit(site.origin)
     page.until_showing(SIGNED_OUT)
     before = sign_in_unnamed(page)
@@ -274,7 +284,10 @@ def test_item_7_account_switch(signing_in: SignInDeployment, site: Site, visit: 
 
 
 def test_item_7_revocation(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:
-    """A session that is ended elsewhere ends on its open pages, which need do nothing for that (T4); others go on."""
+    """
+    CONF-7: A session that is ended elsewhere ends on its open pages, which need do nothing for that (T4); others go
+    on.
+    """
     page = visit(site.origin)
     page.until_showing(SIGNED_OUT)
     me = sign_in_unnamed(page)
@@ -291,7 +304,7 @@ def test_item_7_revocation(signing_in: SignInDeployment, site: Site, visit: Visi
 @pytest.mark.parametrize("trouble", ["broken", "lost", "slow"])
 def test_item_8_a_renewal_in_trouble(own: SignInDeployment, own_site: Site, visit: Visit, trouble: str) -> None:
     """
-    A renewal whose connection breaks, whose answer is lost or takes long does not stop the page.
+    CONF-8: A renewal whose connection breaks, whose answer is lost or takes long does not stop the page.
 
     After a lost answer the client asks again with a token that the server has renewed already (T9).
     """
@@ -314,7 +327,10 @@ def test_item_8_a_renewal_in_trouble(own: SignInDeployment, own_site: Site, visi
 
 
 def test_item_8_twenty_at_once(signing_in: SignInDeployment) -> None:
-    """One refresh token that is presented by twenty at once gives all of them tokens that work, and one successor."""
+    """
+    CONF-8: One refresh token that is presented by twenty at once gives all of them tokens that work, and one
+    successor.
+    """
     tokens = signing_in.sign_in(provider="anonymous", params={})["tokens"]
     with ThreadPoolExecutor(20) as together:
         answers = list(

@@ -1,5 +1,5 @@
 """
-The tables of joelclaw.com: who writes, comments in the margins, chat, calls that are on, and what Inngest reports.
+The tables of joelclaw.com: who writes, comments in the margins, chat, calls that are on, what is counted, and what Inngest reports.
 """
 
 from typing import Annotated, Final, Literal
@@ -187,6 +187,74 @@ class CallSession(Table):
     heartbeat_at: float
     by_key = index("key", unique=True)
     by_heartbeat = index("heartbeat_at")
+
+
+# -- stats
+
+CounterName = Literal["functions", "tokens", "transcription"]
+
+TICKS_MAX: Final = 1_000_000_000
+
+
+class Increment(Object):
+    """So many ticks of a counter. What a tick is, says `app_functions/stats.py`."""
+
+    counter: CounterName
+    ticks: Annotated[int, Meta(ge=1, le=TICKS_MAX)]
+
+
+class Counter(Table):
+    """All that a counter has counted, and that pages were told of."""
+
+    __table__ = "counters"
+    name: CounterName
+    ticks: int
+    by_name = index("name", unique=True)
+
+
+class Uncounted(Table):
+    """
+    What was counted in a minute, and pages were not told of yet.
+
+    Pages read the other three tables only, so an increment does not wake them.
+    """
+
+    __table__ = "uncounted"
+    name: CounterName
+    minute: float
+    ticks: int
+    by_minute = index("name", "minute", unique=True)
+
+
+class CountedMinute(Table, expires_at="forget_at"):
+    """What was counted in the minute that began then."""
+
+    __table__ = "counted_minutes"
+    name: CounterName
+    began_at: float
+    ticks: int
+    forget_at: float
+    by_time = index("name", "began_at", unique=True)
+
+
+class CountedHour(Table, expires_at="forget_at"):
+    """The same of an hour; it is kept longer."""
+
+    __table__ = "counted_hours"
+    name: CounterName
+    began_at: float
+    ticks: int
+    forget_at: float
+    by_time = index("name", "began_at", unique=True)
+
+
+class CountedKey(Table, expires_at="forget_at"):
+    """Increments with this key were counted."""
+
+    __table__ = "counted_keys"
+    key: Annotated[str, Meta(min_length=1, max_length=100)]
+    forget_at: float
+    by_key = index("key", unique=True)
 
 
 class Delivery(Table, expires_at="forget_at"):

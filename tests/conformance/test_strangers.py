@@ -29,6 +29,8 @@ OPEN = {
     "comments:counts",
     "comments:forArticle",
     "invitations:look",
+    "stats:history",
+    "stats:totals",
     "users:me",
 }
 """Strangers may call these, and are meant to."""

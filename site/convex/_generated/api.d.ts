@@ -310,6 +310,40 @@ export declare const api: {
       Array<{ id: Id<"users">; name: string; image: string | null }>
     >;
   };
+  stats: {
+    /**
+     * The last 60 minutes, 24 hours or 30 days of a counter, by minute, hour or day.
+     *
+     * Steps in which nothing was counted are there, as zeros. When one ends, it appears by itself.
+     */
+    history: FunctionReference<
+      "query",
+      "public",
+      {
+        name: "functions" | "tokens" | "transcription";
+        span: "hour" | "day" | "month";
+      },
+      {
+        name: "functions" | "tokens" | "transcription";
+        label: string;
+        unit: string;
+        stepMs: number;
+        steps: Array<{ at: number; value: number }>;
+      }
+    >;
+    /** What every counter has counted, half a second ago at most. */
+    totals: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        name: "functions" | "tokens" | "transcription";
+        label: string;
+        unit: string;
+        value: number;
+      }>
+    >;
+  };
   users: {
     /** Whoever asks; null for a stranger. */
     me: FunctionReference<
@@ -388,6 +422,25 @@ export declare const internal: {
       "internal",
       { deliveryId: string; event: string; body: string },
       boolean
+    >;
+  };
+  stats: {
+    /** Count these; False if increments with this key were counted within a day. */
+    add: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        increments: Array<{ counter: "functions" | "tokens" | "transcription"; ticks: number }>;
+        key?: string | null;
+      },
+      boolean
+    >;
+    /** Move what has gathered to where pages see it; how many ticks. */
+    publish: FunctionReference<
+      "mutation",
+      "internal",
+      Record<string, never>,
+      number
     >;
   };
   users: {

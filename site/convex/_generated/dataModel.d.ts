@@ -72,6 +72,98 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** The same of an hour; it is kept longer. */
+  counted_hours: {
+    document: {
+      _id: Id<"counted_hours">;
+      _creationTime: number;
+      name: "functions" | "tokens" | "transcription";
+      beganAt: number;
+      ticks: number;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "beganAt"
+      | "ticks"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byTime: ["name", "beganAt", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** Increments with this key were counted. */
+  counted_keys: {
+    document: {
+      _id: Id<"counted_keys">;
+      _creationTime: number;
+      key: string;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "key"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byKey: ["key", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** What was counted in the minute that began then. */
+  counted_minutes: {
+    document: {
+      _id: Id<"counted_minutes">;
+      _creationTime: number;
+      name: "functions" | "tokens" | "transcription";
+      beganAt: number;
+      ticks: number;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "beganAt"
+      | "ticks"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byTime: ["name", "beganAt", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** All that a counter has counted, and that pages were told of. */
+  counters: {
+    document: {
+      _id: Id<"counters">;
+      _creationTime: number;
+      name: "functions" | "tokens" | "transcription";
+      ticks: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "ticks";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["name", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** A webhook's delivery. Its id is kept for longer than one can be repeated, so that each counts once. */
   deliveries: {
     document: {
@@ -321,6 +413,33 @@ export type DataModel = {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
       byRoom: ["room", "user", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /**
+   * What was counted in a minute, and pages were not told of yet.
+   *
+   * Pages read the other three tables only, so an increment does not wake them.
+   */
+  uncounted: {
+    document: {
+      _id: Id<"uncounted">;
+      _creationTime: number;
+      name: "functions" | "tokens" | "transcription";
+      minute: number;
+      ticks: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "minute"
+      | "ticks";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byMinute: ["name", "minute", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};

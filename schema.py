@@ -1,5 +1,5 @@
 """
-The tables of joelclaw.com: who writes, comments in the margins, chat, calls that are on, what is counted, and what Inngest reports.
+The tables of joelclaw.com: who writes, comments, chat, calls that are on, what is counted, and what Inngest reports.
 """
 
 from typing import Annotated, Final, Literal
@@ -187,6 +187,39 @@ class CallSession(Table):
     heartbeat_at: float
     by_key = index("key", unique=True)
     by_heartbeat = index("heartbeat_at")
+
+
+# -- health and logs
+
+ComponentState = Literal["up", "degraded", "down"]
+SourceName = Literal["slog"]
+ComponentName = Annotated[str, Meta(min_length=1, max_length=80)]
+Sentence = Annotated[str, Meta(max_length=400)]
+
+
+class Component(Table):
+    """A part of the system that reports how it is. What it reported counts for `fresh_for_s` seconds."""
+
+    __table__ = "components"
+    name: ComponentName
+    state: ComponentState
+    detail: Sentence = ""
+    reported_at: float
+    fresh_for_s: float
+    by_name = index("name", unique=True)
+
+
+class Source(Table):
+    """A place outside from which we fetch, and how the last tries went."""
+
+    __table__ = "sources"
+    name: SourceName
+    good_at: float | None = None
+    """When a try went well last; to a minute, so that going well costs few writes."""
+
+    problem: Sentence | None = None
+    down_since: float | None = None
+    by_name = index("name", unique=True)
 
 
 # -- stats

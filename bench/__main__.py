@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from bench import calls, live, process
+from bench import calls, counters, live, process
 from bench.load import WrongAnswer
 from bench.servers import cores, raise_descriptor_limit
 from bench.table import Effort, Line, written
@@ -31,6 +31,7 @@ ROWS: dict[str, Row] = {
     "memory": process.memory,
     "start": process.start,
     "reload": process.reload,
+    "counters": counters.counters,
 }
 
 

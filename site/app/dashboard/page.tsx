@@ -1,12 +1,15 @@
-import { Loading } from "@/components/frame/Loading";
+import { Dashboard } from "@/components/dashboard/Dashboard";
+import { OnlyFor } from "@/components/frame/OnlyFor";
 import { Page } from "@/components/frame/Page";
 
 export const metadata = { title: "Dashboard" };
 
 export default function DashboardPage() {
   return (
-    <Page title="Dashboard">
-      <Loading />
+    <Page title="Dashboard" wide>
+      <OnlyFor standing="owner">
+        <Dashboard />
+      </OnlyFor>
     </Page>
   );
 }

@@ -210,6 +210,43 @@ export declare const api: {
       null
     >;
   };
+  health: {
+    /** All components that ever reported, by name. */
+    components: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        name: string;
+        state: "up" | "degraded" | "down" | "silent";
+        detail: string;
+        reportedAt: number;
+      }>
+    >;
+    /** Take a component off the list that is gone for good. If it is not, its next report brings it back. */
+    forget: FunctionReference<
+      "mutation",
+      "public",
+      { component: string },
+      null
+    >;
+    /** All sources, whether configured or not. */
+    sources: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        name: "slog";
+        state: "not configured" | "waiting" | "up" | "down" | "silent";
+        /** The variable that configures it. */
+        setting: string;
+        problem: string | null;
+        downSince: number | null;
+        /** When it answered last, to a minute. */
+        goodAt: number | null;
+      }>
+    >;
+  };
   inngest: {
     /** The newest reports first. */
     recent: FunctionReference<
@@ -413,6 +450,20 @@ export declare const internal: {
       "internal",
       { id: Id<"comments"> },
       number
+    >;
+  };
+  health: {
+    /** How a component is, which counts for so many seconds. */
+    report: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        component: string;
+        state: "up" | "degraded" | "down";
+        detail?: string;
+        freshForS?: number;
+      },
+      null
     >;
   };
   inngest: {

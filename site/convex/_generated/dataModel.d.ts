@@ -72,6 +72,33 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** A part of the system that reports how it is. What it reported counts for `fresh_for_s` seconds. */
+  components: {
+    document: {
+      _id: Id<"components">;
+      _creationTime: number;
+      name: string;
+      state: "up" | "degraded" | "down";
+      detail: string;
+      reportedAt: number;
+      freshForS: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "state"
+      | "detail"
+      | "reportedAt"
+      | "freshForS";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["name", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** The same of an hour; it is kept longer. */
   counted_hours: {
     document: {
@@ -390,6 +417,32 @@ export type DataModel = {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
       byFile: ["file", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** A place outside from which we fetch, and how the last tries went. */
+  sources: {
+    document: {
+      _id: Id<"sources">;
+      _creationTime: number;
+      name: "slog";
+      /** When a try went well last; to a minute, so that going well costs few writes. */
+      goodAt: number | null;
+      problem: string | null;
+      downSince: number | null;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "goodAt"
+      | "problem"
+      | "downSince";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["name", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};

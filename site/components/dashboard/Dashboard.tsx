@@ -1,0 +1,14 @@
+"use client";
+
+import { Components } from "./Components";
+import { Sources } from "./Sources";
+
+/** How everything is, for the owner. */
+export function Dashboard() {
+  return (
+    <>
+      <Components />
+      <Sources />
+    </>
+  );
+}

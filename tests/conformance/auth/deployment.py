@@ -58,6 +58,14 @@ class SignInDeployment(Deployment):
         listed: list[dict[str, Any]] = self.ask("query", "_system/auth/sessions:list", {}, f"Convex {ADMIN_KEY}")
         return listed
 
+    def runs_of(self, path: str) -> int:
+        """How often a function has been called, as the server's log has it."""
+        address = f"{self.url}/api/stream_udf_execution?cursor=0"
+        request = urllib.request.Request(address, headers={"Authorization": f"Convex {ADMIN_KEY}"})
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            entries = json.load(response)["entries"]
+        return sum(entry["identifier"] == path for entry in entries)
+
     def sign_in(self, *, bearer: str | None = None, **args: Any) -> Any:
         """Call `auth:signIn`, as a client without a socket; its value."""
         return self.ask("action", "auth:signIn", args, None if bearer is None else f"Bearer {bearer}")

@@ -31,6 +31,11 @@ SHOWING_SIGNED_IN = f"shown.slice(-1).some((it) => {SIGNED_IN})"
 AUTHENTICATES = 'wire.filter((it) => it.way === "up" && it.type === "Authenticate")'
 REFUSALS = 'wire.filter((it) => it.way === "down" && it.type === "AuthError")'
 RENEWALS = 'wire.filter((it) => it.way === "post" && it.args?.[0]?.refreshToken !== undefined)'
+LOCK = "__convexAuthRefreshToken"
+"""By which the tabs of a browser take turns in renewing."""
+
+IN_LINE = f"""navigator.locks.query().then(({{ held, pending }}) =>
+  [...held, ...pending].filter((it) => it.name === {LOCK!r}).length)"""
 
 
 def wire(page: Page, which: str) -> list[dict[str, Any]]:
@@ -60,6 +65,18 @@ def sign_in_unnamed(page: Page) -> dict[str, Any]:
     page.until_showing(SIGNED_IN)
     me: dict[str, Any] = page.shown[-1]["me"]
     return me
+
+
+def hold(page: Page, name: str) -> None:
+    """Stand in the line of tabs that want to renew; at its turn everybody behind waits for `release[name]()`."""
+    turn = f"new Promise((release) => {{ window.release = {{ ...window.release, {name}: release }} }})"
+    page.evaluate(f"{{ const turn = {turn}; void navigator.locks.request({LOCK!r}, () => turn) }}")
+
+
+def until_in_line(page: Page, count: int) -> None:
+    """Wait until so many stand there, the one whose turn it is among them."""
+    look = f"(async () => {{ while (await {IN_LINE} !== {count}) await new Promise((go) => setTimeout(go, 20)); }})()"
+    page.evaluate(look)
 
 
 def never_signed_out(page: Page) -> bool:
@@ -264,6 +281,44 @@ def test_item_6_two_tabs(own: SignInDeployment, own_site: Site, visit: Visit) ->
     second.until_showing(SIGNED_OUT)
     first.until_showing(SIGNED_OUT)
     assert own.sessions() == []
+
+
+def test_item_6_one_renewal_for_two_tabs(own_lasting: SignInDeployment, own_site: Site, visit: Visit) -> None:
+    """
+    CONF-6: Two tabs that want to renew at the same time renew once: the server answers one refresh, and both go on with
+    its token.
+
+    The client has tabs take turns by a lock. Here the lock is held until both wait for it, and between the two until
+    the second has heard of the first one's token: browsers do not promise which comes first, and a tab that has its
+    turn before renews the new token once more.
+    """
+    first = visit(own_site.origin)
+    first.until_showing(SIGNED_OUT)
+    me = sign_in_unnamed(first)
+    first.until(f"{AUTHENTICATES}.length === 2")
+    between = visit(f"{own_site.origin}/deployment.js", beside=first)
+    before, token = own_lasting.runs_of("auth:signIn"), stored(first, own_lasting)["__convexAuthJWT"]
+
+    hold(between, "both")
+    until_in_line(between, 1)
+    first.reload()
+    until_in_line(between, 2)
+    hold(between, "second")
+    until_in_line(between, 3)
+    second = visit(own_site.origin, beside=first)
+    until_in_line(between, 4)
+    between.evaluate("window.release.both()")
+    second.until(f"shown.slice(-1).some((it) => it.isAuthenticated && it.token !== {token!r})")
+    between.evaluate("window.release.second()")
+
+    for page in (first, second):
+        page.until(f"{AUTHENTICATES}.length === 2")
+        page.until_showing(SIGNED_IN)
+        assert page.shown[-1]["me"] == me
+    renewed = stored(first, own_lasting)["__convexAuthJWT"]
+    assert [wire(page, AUTHENTICATES)[1]["value"] for page in (first, second)] == [renewed, renewed]
+    assert (len(wire(first, RENEWALS)), len(wire(second, RENEWALS))) == (1, 0)
+    assert own_lasting.runs_of("auth:signIn") - before == 1
 
 
 def test_item_7_account_switch(signing_in: SignInDeployment, site: Site, visit: Visit) -> None:

@@ -8,6 +8,7 @@ import "./global.css";
 import { Backend } from "@/components/frame/Backend";
 import { Footer } from "@/components/frame/Footer";
 import { Header } from "@/components/frame/Header";
+import { NoScripts } from "@/components/frame/NoScripts";
 import { Offline } from "@/components/frame/Offline";
 import { SignInTrouble } from "@/components/frame/SignInTrouble";
 import { THEME_FIRST } from "@/components/frame/theme";
@@ -43,6 +44,7 @@ export default function Layout({ children }: { children: ReactNode }) {
         </a>
         <Backend>
           <Header />
+          <NoScripts />
           <Offline />
           <SignInTrouble />
           {children}

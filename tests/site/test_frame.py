@@ -1,5 +1,8 @@
 """What all pages of the site have in common: who is here, the way around, themes, what stays while nobody answers."""
 
+import gzip
+import re
+
 import httpx
 import pytest
 
@@ -12,6 +15,19 @@ from tests.site.serving import ServedSite
 
 ARTICLE = "/articles/what-a-page-knows/"
 OFFLINE = "[role=status]"
+AWAY = """
+{
+  // As while a server restarts, for one more time than the client bears by itself.
+  const reach = globalThis.fetch;
+  globalThis.renewals = 0;
+  globalThis.fetch = async (...request) => {
+    if (!String(request[0]).endsWith("/api/action")) return reach(...request);
+    globalThis.renewals += 1;
+    if (globalThis.renewals < 4) throw new TypeError("Failed to fetch");
+    return reach(...request);
+  };
+}
+"""
 PAGES = ("/", ARTICLE, "/chat/", "/network/", "/stats/", "/invite/", "/dashboard/", "/moderation/")
 
 
@@ -34,6 +50,30 @@ def test_pages_are_there_before_any_script(served: ServedSite) -> None:
         assert html.count("<main") == html.count("<h1") == html.count("<nav") == 1, path
         assert 'lang="en"' in html
     assert "A query is an ordinary function." in httpx.get(f"{served.origin}{ARTICLE}").text
+
+
+def test_pages_are_read_without_scripts(visitor: Visit) -> None:
+    """Text and notes are there, on a phone, too; it is said what will not come, and nothing offers itself in vain."""
+    page = visitor("ann", ARTICLE, scripts=False, width=390, height=844)
+    [shown] = page.text("body")
+    assert "A query is an ordinary function." in shown
+    assert "the live parts of this page need JavaScript" in shown
+    assert "Theme" not in shown
+    page.choose("checkbox", "Note")
+    assert "The distinction matters most" in page.text("[role=note]")[0]
+    page.visit("/stats/")
+    assert "Loading" not in page.text("main")[0]
+
+
+def test_an_article_is_light(served: ServedSite) -> None:
+    """What an article needs, compressed: scripts that are no more than its frameworks, and two fonts."""
+    html = (served.files / ARTICLE.strip("/") / "index.html").read_text("utf-8")
+    scripts = set(re.findall(r'<script src="(/_next/[^"]+)"(?![^>]*noModule)', html))
+    fonts = [file.stat().st_size for file in served.files.rglob("*latin-wght-*.woff2")]
+    assert 5 < len(scripts) < 20
+    assert sum(len(gzip.compress((served.files / path[1:]).read_bytes())) for path in scripts) < 200_000
+    assert len(fonts) == 2
+    assert sum(fonts) < 150_000
 
 
 def test_what_is_not_there_is_said_in_the_frame(visitor: Visit) -> None:
@@ -212,6 +252,21 @@ def test_a_crash_under_open_pages_loses_nothing(deployment: SiteDeployment, visi
     page.rename("Gus", "Augustus")
     page.reload()
     page.reads("Augustus", "header")
+
+
+def test_a_renewal_that_fails_for_a_while_is_asked_for_again(
+    deployment: SiteDeployment, served: ServedSite, visitor: Visit
+) -> None:
+    """The shipped client asks twice; the site goes on until there is an answer, and whoever is here stays so."""
+    page = visitor("gus")
+    page.come_in("Gus")
+    served.deployment_js += AWAY.encode()
+    page.reload()
+    served.point_to(deployment.url)
+    page.reads("Gus", "header")
+    page.until("globalThis.renewals === 4")
+    page.rename("Gus", "Augustus")
+    page.no_longer_reads("The connection was lost", OFFLINE)
 
 
 def test_a_page_without_network_says_so(deployment: SiteDeployment, visitor: Visit) -> None:

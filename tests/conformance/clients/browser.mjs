@@ -33,10 +33,20 @@ const strict = new Set();
 await talk(
   {
     /** Another page of a browser that is open already is `beside` one of its pages: a tab. */
-    async open({ page: name, url, beside = null, width = 1280, height = 800, scheme = "light", trusting = false }) {
+    async open({
+      page: name,
+      url,
+      beside = null,
+      width = 1280,
+      height = 800,
+      scheme = "light",
+      trusting = false,
+      scripts = true,
+    }) {
+      const look = { viewport: { width, height }, colorScheme: scheme };
       const context =
         beside === null
-          ? await browser.newContext({ viewport: { width, height }, colorScheme: scheme, ignoreHTTPSErrors: trusting })
+          ? await browser.newContext({ ...look, ignoreHTTPSErrors: trusting, javaScriptEnabled: scripts })
           : pages.get(beside).context();
       const page = await context.newPage();
       const counted = { opened: 0, closed: 0, ranges: 0 };

@@ -30,26 +30,78 @@ class User(Table):
     by_github = index("github_id", unique=True)
 
 
-class Anchor(Object):
-    """The words of an article that a comment hangs on."""
+# -- comments
 
-    paragraph: str
-    quote: str
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,100}$")]
+Around = Annotated[str, Meta(max_length=64)]
+
+
+class Anchor(Object):
+    """
+    The words of an article that a comment hangs on, with what it takes to find them after the article was edited.
+
+    They are a text quote and a text position as the W3C's Web Annotation Data Model has them.
+    """
+
+    paragraph: Annotated[str, Meta(min_length=1, max_length=200)]
+    """Its name, which stays as long as it begins as it did."""
+
+    quote: Annotated[str, Meta(max_length=2_000)] = ""
+    """Empty: the whole paragraph."""
+
+    prefix: Around = ""
+    suffix: Around = ""
+    """What stands around the quote, to tell two of the same words apart."""
+
+    start: Annotated[int, Meta(ge=0)] = 0
+    """Where in the paragraph the quote begins, in UTF-16 units, as browsers count."""
+
+    position: Annotated[int, Meta(ge=0)] = 0
+    """Which paragraph of the article it was, counted from 0."""
+
+
+CommentState = Literal["draft", "held", "published", "hidden", "deleted"]
 
 
 class Comment(Table):
-    """A note in the margin of an article, or an answer to one."""
+    """
+    A note in the margin of an article, or an answer to one.
+
+    `draft` is its author's alone, `held` waits for the owner, `hidden` was moderated away. `deleted` has lost its
+    words, and stays for the answers to it.
+    """
 
     __table__ = "comments"
-    article: str
+    article: Slug
     anchor: Anchor
-    author: Id[User] | None = None
-    author_name: Name
-    body: Annotated[str, Meta(min_length=1, max_length=4_000)]
-    reply_to: Id["Comment"] | None = None
+    author: Id[User]
+    key: Annotated[str, Meta(min_length=8, max_length=64)]
+    """Chosen by whoever writes: the same again is the same comment."""
+
+    body: Annotated[str, Meta(max_length=4_000)]
+    root: Id["Comment"] | None = None
+    """What an answer belongs to. An answer to an answer belongs to the same."""
+
+    state: CommentState
+    said_at: float
+    """When it was written, or, of a draft, submitted."""
+
+    edited_at: float | None = None
     resolved: bool = False
-    by_article = index("article", "anchor.paragraph")
-    by_thread = index("reply_to")
+    by_article = index("article", "state")
+    by_author = index("author", "article", "state")
+    by_key = index("author", "key", unique=True)
+    by_root = index("root")
+    by_state = index("state")
+
+
+class CommentCount(Table):
+    """How many comments of an article are published: counted as they come and go, so that nobody has to look."""
+
+    __table__ = "comment_counts"
+    article: Slug
+    published: int
+    by_article = index("article", unique=True)
 
 
 # -- chat

@@ -11,7 +11,7 @@ A guest who signs in with GitHub becomes a reader, and stays the same user.
 
 from typing import Final, Literal, TypeAlias
 
-from joelclaw import AppError, Id, MutationCtx, QueryCtx
+from joelclaw import QueryCtx
 from schema import User
 
 Standing: TypeAlias = Literal["owner", "reader", "guest"]
@@ -35,14 +35,3 @@ def standing(ctx: QueryCtx, user: User) -> Standing:
     if ctx.auth.has_role(OWNER):
         return OWNER
     return "guest" if user.is_anonymous else "reader"
-
-
-def author(ctx: MutationCtx, guest_name: str | None) -> tuple[Id[User] | None, str]:
-    """The user and the name to sign with; a guest has to give one."""
-    if ctx.auth.identity is not None:
-        user = who(ctx)
-        return user.id, user.name
-    name = (guest_name or "").strip()
-    if not name:
-        raise AppError({"code": "name_needed", "message": "Say who you are: sign in, or give a name."})
-    return None, name

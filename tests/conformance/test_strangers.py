@@ -25,9 +25,8 @@ from tests.ports import free_port
 
 OPEN = {
     "calls:live",
-    "comments:add",
-    "comments:counts",
     "comments:forArticle",
+    "comments:totals",
     "invitations:look",
     "stats:history",
     "stats:totals",
@@ -46,6 +45,7 @@ RULES: dict[str, dict[str, Any]] = {
     "chat:send": {"room": "<room>", "body": "hello", "key": "12345678"},
     "chat:uploadUrl": {"room": "<room>"},
     "comments:edit": {"id": "<comment>", "body": "not theirs"},
+    "comments:remove": {"id": "<comment>"},
     "comments:resolve": {"id": "<comment>"},
     "presence:gone": {"room": "<room>"},
     "presence:here": {"room": "<room>"},
@@ -90,7 +90,7 @@ def ids(own_app: Deployment) -> dict[str, str]:
     room = owner.mutation("chat:openRoom", slug="lobby", title="Lobby")
     owner.mutation("chat:send", room=room, body="among us", key="12345678")
     [message] = owner.query("chat:history", room=room, paginationOpts=PAGE)["page"]
-    comment = owner.mutation("comments:add", article="a", anchor=ANCHOR, body="mine")
+    comment = owner.mutation("comments:add", article="a", anchor=ANCHOR, body="mine", key="12345678")
     return {"<room>": room, "<message>": message["id"], "<comment>": comment}
 
 

@@ -168,25 +168,44 @@ export declare const api: {
     >;
   };
   comments: {
-    /** Write in the margin, or answer there. Guests give a name. */
+    /** Write in the margin. What was written with this key already is not written again. */
     add: FunctionReference<
       "mutation",
       "public",
       {
         article: string;
-        anchor: { paragraph: string; quote: string };
+        anchor: {
+          /** Its name, which stays as long as it begins as it did. */
+          paragraph: string;
+          /** Empty: the whole paragraph. */
+          quote?: string;
+          prefix?: string;
+          /** What stands around the quote, to tell two of the same words apart. */
+          suffix?: string;
+          /** Where in the paragraph the quote begins, in UTF-16 units, as browsers count. */
+          start?: number;
+          /** Which paragraph of the article it was, counted from 0. */
+          position?: number;
+        };
         body: string;
-        name?: string | null;
-        replyTo?: Id<"comments"> | null;
+        key: string;
+        draft?: boolean;
       },
       Id<"comments">
     >;
-    /** How many comments an article has, and how many of them wait for an answer. */
-    counts: FunctionReference<
-      "query",
+    /** Answer a comment, or an answer to it: either joins the thread. */
+    answer: FunctionReference<
+      "mutation",
       "public",
-      { article: string },
-      { comments: number; open: number }
+      { to: Id<"comments">; body: string; key: string; draft?: boolean },
+      Id<"comments">
+    >;
+    /** Publish what was held. */
+    approve: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"comments"> },
+      null
     >;
     /** Change the words of a comment. */
     edit: FunctionReference<
@@ -195,15 +214,194 @@ export declare const api: {
       { id: Id<"comments">; body: string },
       null
     >;
-    /** Comments on one article, by paragraph, the oldest of each first. */
+    /** What everybody sees beside an article, the oldest first. Of a thread whose beginning is hidden, nothing. */
     forArticle: FunctionReference<
       "query",
       "public",
-      { article: string; limit?: number },
-      Array<Doc<"comments">>
+      { article: string },
+      Array<{
+        id: Id<"comments">;
+        article: string;
+        anchor: {
+          /** Its name, which stays as long as it begins as it did. */
+          paragraph: string;
+          /** Empty: the whole paragraph. */
+          quote: string;
+          prefix: string;
+          /** What stands around the quote, to tell two of the same words apart. */
+          suffix: string;
+          /** Where in the paragraph the quote begins, in UTF-16 units, as browsers count. */
+          start: number;
+          /** Which paragraph of the article it was, counted from 0. */
+          position: number;
+        };
+        root: Id<"comments"> | null;
+        /** Null of what was deleted. */
+        author: { id: Id<"users">; name: string; image: string | null } | null;
+        key: string;
+        body: string;
+        state: "draft" | "held" | "published" | "hidden" | "deleted";
+        resolved: boolean;
+        at: number;
+        editedAt: number | null;
+      }>
     >;
-    /** Mark a comment as settled. */
+    /** What waits for the owner, the oldest first. */
+    held: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        id: Id<"comments">;
+        article: string;
+        anchor: {
+          /** Its name, which stays as long as it begins as it did. */
+          paragraph: string;
+          /** Empty: the whole paragraph. */
+          quote: string;
+          prefix: string;
+          /** What stands around the quote, to tell two of the same words apart. */
+          suffix: string;
+          /** Where in the paragraph the quote begins, in UTF-16 units, as browsers count. */
+          start: number;
+          /** Which paragraph of the article it was, counted from 0. */
+          position: number;
+        };
+        root: Id<"comments"> | null;
+        /** Null of what was deleted. */
+        author: { id: Id<"users">; name: string; image: string | null } | null;
+        key: string;
+        body: string;
+        state: "draft" | "held" | "published" | "hidden" | "deleted";
+        resolved: boolean;
+        at: number;
+        editedAt: number | null;
+      }>
+    >;
+    /** Show a comment to nobody but its author and the owner. */
+    hide: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"comments"> },
+      null
+    >;
+    /** What whoever asks has written there and not everybody sees: drafts, held and hidden, the oldest first. */
+    mine: FunctionReference<
+      "query",
+      "public",
+      { article: string },
+      Array<{
+        id: Id<"comments">;
+        article: string;
+        anchor: {
+          /** Its name, which stays as long as it begins as it did. */
+          paragraph: string;
+          /** Empty: the whole paragraph. */
+          quote: string;
+          prefix: string;
+          /** What stands around the quote, to tell two of the same words apart. */
+          suffix: string;
+          /** Where in the paragraph the quote begins, in UTF-16 units, as browsers count. */
+          start: number;
+          /** Which paragraph of the article it was, counted from 0. */
+          position: number;
+        };
+        root: Id<"comments"> | null;
+        /** Null of what was deleted. */
+        author: { id: Id<"users">; name: string; image: string | null } | null;
+        key: string;
+        body: string;
+        state: "draft" | "held" | "published" | "hidden" | "deleted";
+        resolved: boolean;
+        at: number;
+        editedAt: number | null;
+      }>
+    >;
+    /** Comments on all articles, the newest first, a page at a time. */
+    recent: FunctionReference<
+      "query",
+      "public",
+      {
+        paginationOpts: {
+          /** How many documents; ignored where an end is given. */
+          numItems: number;
+          /** Where the page begins; None is the start. */
+          cursor: string | null;
+          /** Where it ends. */
+          endCursor?: string | null;
+          maximumRowsRead?: number;
+          maximumBytesRead?: number;
+          /** Number of the client's hook. It only makes two hooks' arguments differ. */
+          id?: number;
+        };
+        state?: "published" | "hidden";
+      },
+      {
+        page: Array<{
+          id: Id<"comments">;
+          article: string;
+          anchor: {
+            /** Its name, which stays as long as it begins as it did. */
+            paragraph: string;
+            /** Empty: the whole paragraph. */
+            quote: string;
+            prefix: string;
+            /** What stands around the quote, to tell two of the same words apart. */
+            suffix: string;
+            /** Where in the paragraph the quote begins, in UTF-16 units, as browsers count. */
+            start: number;
+            /** Which paragraph of the article it was, counted from 0. */
+            position: number;
+          };
+          root: Id<"comments"> | null;
+          /** Null of what was deleted. */
+          author: { id: Id<"users">; name: string; image: string | null } | null;
+          key: string;
+          body: string;
+          state: "draft" | "held" | "published" | "hidden" | "deleted";
+          resolved: boolean;
+          at: number;
+          editedAt: number | null;
+        }>;
+        /** Nothing comes after this page. */
+        isDone: boolean;
+        /** Where the next page begins; a cursor also when this is the last. */
+        continueCursor: string;
+        /** A place near the middle, for a page that grew too large. */
+        splitCursor: string | null;
+        pageStatus: "SplitRecommended" | "SplitRequired" | null;
+      }
+    >;
+    /** Delete a comment. Where others have answered it, its place stays. */
+    remove: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"comments"> },
+      null
+    >;
+    /** Mark a thread as settled, or as open again: by who began it, or the owner. */
     resolve: FunctionReference<
+      "mutation",
+      "public",
+      { id: Id<"comments">; resolved?: boolean },
+      null
+    >;
+    /** Submit all drafts of whoever asks at an article, or, if one cannot be, none; how many. */
+    submitDrafts: FunctionReference<
+      "mutation",
+      "public",
+      { article: string },
+      number
+    >;
+    /** How many comments each article has. */
+    totals: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{ article: string; published: number }>
+    >;
+    /** Publish what was hidden. */
+    unhide: FunctionReference<
       "mutation",
       "public",
       { id: Id<"comments"> },
@@ -440,15 +638,6 @@ export declare const internal: {
       "mutation",
       "internal",
       Record<string, never>,
-      number
-    >;
-  };
-  comments: {
-    /** Delete a comment with all answers to it; how many went. */
-    remove: FunctionReference<
-      "mutation",
-      "internal",
-      { id: Id<"comments"> },
       number
     >;
   };

@@ -38,17 +38,61 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
-  /** A note in the margin of an article, or an answer to one. */
+  /** How many comments of an article are published: counted as they come and go, so that nobody has to look. */
+  comment_counts: {
+    document: {
+      _id: Id<"comment_counts">;
+      _creationTime: number;
+      article: string;
+      published: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "article"
+      | "published";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byArticle: ["article", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /**
+   * A note in the margin of an article, or an answer to one.
+   *
+   * `draft` is its author's alone, `held` waits for the owner, `hidden` was moderated away. `deleted` has lost its
+   * words, and stays for the answers to it.
+   */
   comments: {
     document: {
       _id: Id<"comments">;
       _creationTime: number;
       article: string;
-      anchor: { paragraph: string; quote: string };
-      author: Id<"users"> | null;
-      authorName: string;
+      anchor: {
+        /** Its name, which stays as long as it begins as it did. */
+        paragraph: string;
+        /** Empty: the whole paragraph. */
+        quote: string;
+        prefix: string;
+        /** What stands around the quote, to tell two of the same words apart. */
+        suffix: string;
+        /** Where in the paragraph the quote begins, in UTF-16 units, as browsers count. */
+        start: number;
+        /** Which paragraph of the article it was, counted from 0. */
+        position: number;
+      };
+      author: Id<"users">;
+      /** Chosen by whoever writes: the same again is the same comment. */
+      key: string;
       body: string;
-      replyTo: Id<"comments"> | null;
+      /** What an answer belongs to. An answer to an answer belongs to the same. */
+      root: Id<"comments"> | null;
+      state: "draft" | "held" | "published" | "hidden" | "deleted";
+      /** When it was written, or, of a draft, submitted. */
+      saidAt: number;
+      editedAt: number | null;
       resolved: boolean;
     };
     fieldPaths:
@@ -58,16 +102,26 @@ export type DataModel = {
       | "anchor"
       | "anchor.paragraph"
       | "anchor.quote"
+      | "anchor.prefix"
+      | "anchor.suffix"
+      | "anchor.start"
+      | "anchor.position"
       | "author"
-      | "authorName"
+      | "key"
       | "body"
-      | "replyTo"
+      | "root"
+      | "state"
+      | "saidAt"
+      | "editedAt"
       | "resolved";
     indexes: {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
-      byArticle: ["article", "anchor.paragraph", "_creationTime"];
-      byThread: ["replyTo", "_creationTime"];
+      byArticle: ["article", "state", "_creationTime"];
+      byAuthor: ["author", "article", "state", "_creationTime"];
+      byKey: ["author", "key", "_creationTime"];
+      byRoot: ["root", "_creationTime"];
+      byState: ["state", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};

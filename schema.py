@@ -342,6 +342,57 @@ class CountedKey(Table, expires_at="forget_at"):
     by_key = index("key", unique=True)
 
 
+# -- network
+
+CollectorName = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")]
+MachineKey = Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class Machine(Table):
+    """A node, pod or daemon, as its collector saw it last. What a collector sees is replaced as a whole."""
+
+    __table__ = "machines"
+    collector: CollectorName
+    key: MachineKey
+    kind: Literal["node", "pod", "daemon"]
+    name: Annotated[str, Meta(min_length=1, max_length=300)]
+    """As its owner knows it. Strangers are shown `public_name`."""
+
+    public_name: str
+    state: Literal["ready", "waiting", "failed"]
+    detail: Annotated[str, Meta(max_length=300)] = ""
+    runs_on: MachineKey | None = None
+    by_collector = index("collector", "key", unique=True)
+    by_public_name = index("public_name", unique=True)
+
+
+class Heartbeat(Table, expires_at="forget_at"):
+    """When a daemon was heard of. Not kept with the machine: that is written only when it changes."""
+
+    __table__ = "heartbeats"
+    key: MachineKey
+    at: float
+    forget_at: float
+    by_key = index("key", unique=True)
+
+
+class Collector(Table):
+    """Who looks at machines: when it saw them last, and why it does not see them now."""
+
+    __table__ = "collectors"
+    name: CollectorName
+    seen_at: float | None = None
+    error: Annotated[str, Meta(max_length=500)] | None = None
+    by_name = index("name", unique=True)
+
+
+class NameSecret(Table):
+    """What invented names are made with, so that nobody can try real ones. There is one of these."""
+
+    __table__ = "name_secrets"
+    secret: str
+
+
 class Delivery(Table, expires_at="forget_at"):
     """A webhook's delivery. Its id is kept for longer than one can be repeated, so that each counts once."""
 

@@ -28,6 +28,7 @@ OPEN = {
     "comments:forArticle",
     "comments:totals",
     "invitations:look",
+    "network:publicMap",
     "stats:history",
     "stats:totals",
     "users:me",

@@ -508,6 +508,62 @@ export declare const api: {
       null
     >;
   };
+  network: {
+    /** The map of strangers and readers. */
+    publicMap: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      {
+        machines: Array<{
+          id: string;
+          name: string;
+          kind: "node" | "pod" | "daemon";
+          state: "ready" | "waiting" | "failed" | "silent";
+          runsOn: string | null;
+          /** Its collector has not seen it for a while: it may be otherwise by now. */
+          old: boolean;
+          /** For the owner. */
+          detail: string;
+        }>;
+        sources: Array<{
+          name: string;
+          old: boolean;
+          /** When it is old: as of when it is. Told of a fresh one, it would change the map at every look. */
+          seenAt: number | null;
+          /** For the owner. */
+          error: string | null;
+        }>;
+      }
+    >;
+    /** The owner's: real names, details, and why a collector fails. */
+    realMap: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      {
+        machines: Array<{
+          id: string;
+          name: string;
+          kind: "node" | "pod" | "daemon";
+          state: "ready" | "waiting" | "failed" | "silent";
+          runsOn: string | null;
+          /** Its collector has not seen it for a while: it may be otherwise by now. */
+          old: boolean;
+          /** For the owner. */
+          detail: string;
+        }>;
+        sources: Array<{
+          name: string;
+          old: boolean;
+          /** When it is old: as of when it is. Told of a fresh one, it would change the map at every look. */
+          seenAt: number | null;
+          /** For the owner. */
+          error: string | null;
+        }>;
+      }
+    >;
+  };
   presence: {
     /** I left. Who cannot say so any more is gone a little later. */
     gone: FunctionReference<
@@ -662,6 +718,39 @@ export declare const internal: {
       "internal",
       { deliveryId: string; event: string; body: string },
       boolean
+    >;
+  };
+  network: {
+    /** This collector sees nothing just now. What it saw last stays. */
+    failed: FunctionReference<
+      "mutation",
+      "internal",
+      { collector: string; error: string },
+      null
+    >;
+    /** These daemons are alive. */
+    heartbeat: FunctionReference<
+      "mutation",
+      "internal",
+      { keys: Array<string> },
+      null
+    >;
+    /** These are all machines that this collector sees; how many documents had to be written or deleted. */
+    replace: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        collector: string;
+        items: Array<{
+          key: string;
+          kind: "node" | "pod" | "daemon";
+          name: string;
+          state?: "ready" | "waiting" | "failed";
+          detail?: string;
+          runsOn?: string | null;
+        }>;
+      },
+      number
     >;
   };
   stats: {

@@ -38,6 +38,29 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** Who looks at machines: when it saw them last, and why it does not see them now. */
+  collectors: {
+    document: {
+      _id: Id<"collectors">;
+      _creationTime: number;
+      name: string;
+      seenAt: number | null;
+      error: string | null;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "name"
+      | "seenAt"
+      | "error";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["name", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** How many comments of an article are published: counted as they come and go, so that nobody has to look. */
   comment_counts: {
     document: {
@@ -281,6 +304,29 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** When a daemon was heard of. Not kept with the machine: that is written only when it changes. */
+  heartbeats: {
+    document: {
+      _id: Id<"heartbeats">;
+      _creationTime: number;
+      key: string;
+      at: number;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "key"
+      | "at"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byKey: ["key", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** Whoever has the token may become a member. Of the token itself only a digest is kept. */
   invitations: {
     document: {
@@ -312,6 +358,41 @@ export type DataModel = {
       by_creation_time: ["_creationTime"];
       byRoom: ["room", "_creationTime"];
       byToken: ["tokenDigest", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** A node, pod or daemon, as its collector saw it last. What a collector sees is replaced as a whole. */
+  machines: {
+    document: {
+      _id: Id<"machines">;
+      _creationTime: number;
+      collector: string;
+      key: string;
+      kind: "node" | "pod" | "daemon";
+      /** As its owner knows it. Strangers are shown `public_name`. */
+      name: string;
+      publicName: string;
+      state: "ready" | "waiting" | "failed";
+      detail: string;
+      runsOn: string | null;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "collector"
+      | "key"
+      | "kind"
+      | "name"
+      | "publicName"
+      | "state"
+      | "detail"
+      | "runsOn";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byCollector: ["collector", "key", "_creationTime"];
+      byPublicName: ["publicName", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};
@@ -376,6 +457,17 @@ export type DataModel = {
       byKey: ["room", "author", "key", "_creationTime"];
       byRoom: ["room", "seq", "_creationTime"];
     };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** What invented names are made with, so that nobody can try real ones. There is one of these. */
+  name_secrets: {
+    document: { _id: Id<"name_secrets">; _creationTime: number; secret: string };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "secret";
+    indexes: { by_id: ["_id"]; by_creation_time: ["_creationTime"] };
     searchIndexes: {};
     vectorIndexes: {};
   };

@@ -1,15 +1,20 @@
 """Deploys under load: no call is lost, no view mixes two versions of the code, and broken code changes nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from joelclaw.engine.engine import Crew
 from joelclaw.engine.isolates import Isolate
 from joelclaw.errors import AppRefused
-from tests.engine.engines import App, Viewer, kill, play, until_there, within_patience
+from joelclaw.isolate.messages import Load
+from tests.engine.engines import PATIENCE_S, App, Viewer, kill, play, until_there, within_patience
 
 COUNT = "    return ctx.db.query(Note.by_room, room=room).count()\n\n\n@query(allow=anyone)\ndef mine"
 
@@ -180,3 +185,119 @@ async def actor_pid(app: App) -> int:
 
 
 pid_of: dict[str, Callable[[App], Awaitable[int]]] = {"reader": reader_pid, "writer": writer_pid, "actor": actor_pid}
+
+
+Turn = Callable[[App, Crew], Awaitable[object]]
+"""What a crew may be mustered for."""
+
+
+def installed(app: App, crew: Crew) -> Awaitable[object]:
+    return app.engine.install(crew)
+
+
+def tried_out(app: App, crew: Crew) -> Awaitable[object]:
+    return app.engine.try_out(crew)
+
+
+@pytest.mark.parametrize("turn", [installed, tried_out])
+def test_who_gives_up_waiting_for_a_turn_leaves_no_process(tmp_path: Path, turn: Turn) -> None:
+    """A deploy, or a trial of one, that is cancelled while another has its turn ends what it has started."""
+
+    async def scene(app: App) -> None:
+        async with taking_a_turn(app):
+            crew = await mustered(app)
+            await given_up(turn(app, crew))
+            assert alive(crew) == []
+        assert await app.query("notes:version") == 1
+
+    play(scene, tmp_path)
+
+
+def test_a_renewal_that_gives_up_waiting_leaves_no_process(tmp_path: Path) -> None:
+    """So does the end of an import, which starts its processes itself."""
+
+    async def scene(app: App) -> None:
+        crews: list[Crew] = []
+        there = asyncio.Event()
+        muster = app.engine.muster
+
+        async def seen(load: Load) -> Crew:
+            crews.append(await muster(load))
+            there.set()
+            return crews[-1]
+
+        async def change() -> bool:
+            pytest.fail("it had its turn")
+
+        async with taking_a_turn(app):
+            app.engine.muster = seen  # type: ignore[method-assign]
+            renewal = asyncio.ensure_future(app.engine.renew(change))
+            await within_patience("a crew", there.wait())
+            await given_up(renewal)
+            assert alive(crews[0]) == []
+
+    play(scene, tmp_path)
+
+
+@pytest.mark.parametrize("turn", [installed, tried_out])
+def test_who_gives_up_lets_mutations_go_on(tmp_path: Path, turn: Turn) -> None:
+    """A deploy that is cancelled while it waits for a running mutation does not keep those that follow."""
+
+    async def scene(app: App) -> None:
+        crew = await mustered(app)
+        writer = await writer_pid(app)
+        os.kill(writer, signal.SIGSTOP)
+        running = asyncio.create_task(app.mutate("notes:increment", name="n"))
+        await asyncio.sleep(0)  # It is the writer's now.
+        await given_up(turn(app, crew))
+        os.kill(writer, signal.SIGCONT)
+        assert await running == 1
+        assert await app.mutate("notes:increment", name="n") == 2
+        assert alive(crew) == []
+
+    play(scene, tmp_path, wall_s=PATIENCE_S)  # However slow: nobody ends the stopped writer for its silence.
+
+
+@asynccontextmanager
+async def taking_a_turn(app: App) -> AsyncIterator[None]:
+    """Somebody has the database for himself, and changes nothing."""
+    begun, done = asyncio.Event(), asyncio.Event()
+
+    async def change() -> bool:
+        begun.set()
+        await done.wait()
+        return False
+
+    holder = asyncio.create_task(app.engine.renew(change))
+    await within_patience("a turn", begun.wait())
+    yield
+    done.set()
+    await within_patience("the end of a turn", holder)
+
+
+async def given_up(work: Awaitable[object]) -> None:
+    """Begin it, up to where it waits, and cancel it."""
+    task = asyncio.ensure_future(work)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await within_patience("the end of what was cancelled", task)
+
+
+async def mustered(app: App) -> Crew:
+    """A crew for the code that serves."""
+    assert app.engine.release is not None
+    return await within_patience("a crew", app.engine.muster(app.engine.release.load))
+
+
+def alive(crew: Crew) -> list[int]:
+    """The processes of a crew that are there."""
+    return [one.pid for one in (crew.writer, *crew.readers, crew.actor) if is_there(one.pid)]
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

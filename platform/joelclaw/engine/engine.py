@@ -13,7 +13,8 @@ on only the new code is asked. Old rounds finish on the snapshots that they hold
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -251,16 +252,10 @@ class Engine:
         Raises:
             AppRefused: Documents do not fit its schema. The old code keeps serving, and the crew is dismissed.
         """
-        async with self._deploying:
-            try:
-                old_writer = await self._swap(crew, record)
-            except BaseException:
-                await crew.dismiss()
-                raise
-            finally:
-                self._spares.refill()
-            if old_writer is not None:
-                await old_writer.close()
+        async with self._turn_of(crew):
+            old_writer = await self._swap(crew, record)
+        if old_writer is not None:
+            await old_writer.close()
 
     def expect_deploy(self, for_s: float) -> None:
         """Keep as many isolates waiting as the next deploy takes, for a time: it is as much faster then."""
@@ -273,15 +268,32 @@ class Engine:
         Raises:
             AppRefused: Documents do not fit its schema.
         """
-        async with self._deploying:
-            await self._writer.pause()
+        async with self._turn_of(crew):
             try:
+                await self._writer.pause()
                 async with self._preparing:
                     await crew.release.prepare(crew.writer, trial=True)
             finally:
                 self._writer.resume()
-                await crew.dismiss()
-                self._spares.refill()
+            await crew.dismiss()
+
+    @asynccontextmanager
+    async def _turn_of(self, crew: Crew) -> AsyncIterator[None]:
+        """
+        One crew after the other has its turn.
+
+        If it does not get there, or its turn fails, it is dismissed, before the next has its own.
+        """
+        try:
+            async with AsyncExitStack() as until_dismissed:
+                try:
+                    await until_dismissed.enter_async_context(self._deploying)
+                    yield
+                except BaseException:
+                    await crew.dismiss()
+                    raise
+        finally:
+            self._spares.refill()
 
     async def deploy(self, load: Load) -> Manifest:
         """
@@ -297,8 +309,8 @@ class Engine:
     async def _swap(self, crew: Crew, record: Call | None = None) -> Isolate | None:
         """Hand over to a crew; the writer that wrote before it."""
         first = self.release is None
-        await asyncio.gather(self._writer.pause(), self._readers.pause())
         try:
+            await asyncio.gather(self._writer.pause(), self._readers.pause())
             async with self._preparing:
                 prepared = await crew.release.prepare(crew.writer, record)
                 old_writer = self._writer.release()
@@ -325,23 +337,17 @@ class Engine:
         while True:
             release = self._current
             crew = await self.muster(release.load)
-            async with self._deploying:
-                try:
-                    if self.release is release:
-                        old_writer = await self._change(crew, change)
-                        break
-                except BaseException:
-                    await crew.dismiss()
-                    raise
-                finally:
-                    self._spares.refill()
+            async with self._turn_of(crew):
+                if self.release is release:
+                    old_writer = await self._change(crew, change)
+                    break
             await crew.dismiss()  # A deploy was faster: its code goes on.
         await (old_writer.close() if old_writer is not None else crew.dismiss())
 
     async def _change(self, crew: Crew, change: Callable[[], Awaitable[bool]]) -> Isolate | None:
         """The writer that wrote before; None: nothing was changed."""
-        await self._writer.pause()
         try:
+            await self._writer.pause()
             return await self._swap(crew) if await change() else None
         finally:
             self._writer.resume()

@@ -274,6 +274,43 @@ class Source(Table):
     by_name = index("name", unique=True)
 
 
+LogLevel = Literal["debug", "info", "warn", "error"]
+
+
+class NewLine(Object):
+    """What a line of the log says."""
+
+    at: float
+    level: LogLevel
+    component: ComponentName
+    text: Annotated[str, Meta(max_length=2_000)]
+    details: Annotated[str, Meta(max_length=4_000)] = ""
+    """The rest of the line, as JSON."""
+
+
+class LogLine(Table, expires_at="forget_at"):
+    """A line of the log, in the order in which the file has them."""
+
+    __table__ = "log_lines"
+    line: NewLine
+    forget_at: float
+    by_component = index("line.component")
+    by_level = index("line.level")
+    by_component_and_level = index("line.component", "line.level")
+
+
+class LogPlace(Table):
+    """How far the log was read; changed in the transaction that keeps the lines. There is one for each path."""
+
+    __table__ = "log_places"
+    path: str
+    inode: str
+    offset: int
+    sign: str
+    inside_line: bool
+    by_path = index("path", unique=True)
+
+
 # -- stats
 
 CounterName = Literal["functions", "tokens", "transcription"]

@@ -1,6 +1,7 @@
 "use client";
 
 import { Components } from "./Components";
+import { Log } from "./Log";
 import { Sources } from "./Sources";
 
 /** How everything is, for the owner. */
@@ -9,6 +10,7 @@ export function Dashboard() {
     <>
       <Components />
       <Sources />
+      <Log />
     </>
   );
 }

@@ -601,6 +601,46 @@ export declare const api: {
       Array<{ id: Id<"users">; name: string; image: string | null }>
     >;
   };
+  slog: {
+    /** The newest lines first, of one component or of one level if asked for. */
+    tail: FunctionReference<
+      "query",
+      "public",
+      {
+        paginationOpts: {
+          /** How many documents; ignored where an end is given. */
+          numItems: number;
+          /** Where the page begins; None is the start. */
+          cursor: string | null;
+          /** Where it ends. */
+          endCursor?: string | null;
+          maximumRowsRead?: number;
+          maximumBytesRead?: number;
+          /** Number of the client's hook. It only makes two hooks' arguments differ. */
+          id?: number;
+        };
+        component?: string | null;
+        level?: "debug" | "info" | "warn" | "error" | null;
+      },
+      {
+        page: Array<{
+          id: string;
+          at: number;
+          level: "debug" | "info" | "warn" | "error";
+          component: string;
+          text: string;
+          details: string;
+        }>;
+        /** Nothing comes after this page. */
+        isDone: boolean;
+        /** Where the next page begins; a cursor also when this is the last. */
+        continueCursor: string;
+        /** A place near the middle, for a page that grew too large. */
+        splitCursor: string | null;
+        pageStatus: "SplitRecommended" | "SplitRequired" | null;
+      }
+    >;
+  };
   stats: {
     /**
      * The last 60 minutes, 24 hours or 30 days of a counter, by minute, hour or day.
@@ -751,6 +791,48 @@ export declare const internal: {
         }>;
       },
       number
+    >;
+  };
+  slog: {
+    /** Keep what is written into the log file, for so long; how many lines. With 0, what is there now. */
+    follow: FunctionReference<
+      "action",
+      "internal",
+      { forS?: number },
+      number
+    >;
+    /** Keep lines that were read between two places; False if the file was read on by somebody else. */
+    keep: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        path: string;
+        lines: Array<{
+          at: number;
+          level: "debug" | "info" | "warn" | "error";
+          component: string;
+          text: string;
+          /** The rest of the line, as JSON. */
+          details?: string;
+        }>;
+        behind: { inode: string; offset: number; sign: string; insideLine: boolean };
+        before?: { inode: string; offset: number; sign: string; insideLine: boolean } | null;
+      },
+      boolean
+    >;
+    /** How far a file was read. */
+    place: FunctionReference<
+      "query",
+      "internal",
+      { path: string },
+      { inode: string; offset: number; sign: string; insideLine: boolean } | null
+    >;
+    /** The file could be read, or why not. */
+    tried: FunctionReference<
+      "mutation",
+      "internal",
+      { problem?: string | null },
+      null
     >;
   };
   stats: {

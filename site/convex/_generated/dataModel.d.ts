@@ -362,6 +362,68 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** A line of the log, in the order in which the file has them. */
+  log_lines: {
+    document: {
+      _id: Id<"log_lines">;
+      _creationTime: number;
+      line: {
+        at: number;
+        level: "debug" | "info" | "warn" | "error";
+        component: string;
+        text: string;
+        /** The rest of the line, as JSON. */
+        details: string;
+      };
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "line"
+      | "line.at"
+      | "line.level"
+      | "line.component"
+      | "line.text"
+      | "line.details"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byComponent: ["line.component", "_creationTime"];
+      byComponentAndLevel: ["line.component", "line.level", "_creationTime"];
+      byLevel: ["line.level", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** How far the log was read; changed in the transaction that keeps the lines. There is one for each path. */
+  log_places: {
+    document: {
+      _id: Id<"log_places">;
+      _creationTime: number;
+      path: string;
+      inode: string;
+      offset: number;
+      sign: string;
+      insideLine: boolean;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "path"
+      | "inode"
+      | "offset"
+      | "sign"
+      | "insideLine";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byPath: ["path", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** A node, pod or daemon, as its collector saw it last. What a collector sees is replaced as a whole. */
   machines: {
     document: {

@@ -1,0 +1,73 @@
+"""The dashboard: how the parts of the system are, and the log, for the owner alone."""
+
+import json
+from pathlib import Path
+
+from tests.auth.fake_github import FakeGithub
+from tests.site.conftest import Deploy, Visit
+from tests.site.deployments import SiteDeployment
+
+DASHBOARD = "/dashboard/"
+
+
+def test_the_dashboard_is_the_owners(deployment: SiteDeployment, github: FakeGithub, visitor: Visit) -> None:
+    """Strangers are asked to sign in, readers are told whose page it is, and neither is shown anything of it."""
+    deployment.tell("health:report", component="gateway", state="up")
+    stranger = visitor("stranger", DASHBOARD)
+    stranger.reads("This page is for the owner of this site.", "main")
+    reader = visitor("ann", DASHBOARD)
+    reader.sign_in(github, "ann", "Ann Arbor")
+    reader.reads("You are here as a reader.", "main")
+    reader.no_longer_reads("gateway", "main")
+
+    owner = visitor("joel", DASHBOARD)
+    owner.sign_in_as_owner(github)
+    owner.reads("gateway", "main")
+
+
+def test_a_component_goes_grey_by_itself(deployment: SiteDeployment, github: FakeGithub, visitor: Visit) -> None:
+    """On an open page, when its report does not count any more; its next one brings it back."""
+    page = visitor("joel", DASHBOARD)
+    page.sign_in_as_owner(github)
+    page.reads("No component has reported yet.")
+    deployment.tell("health:report", component="gateway", state="degraded", detail="slow", freshForS=3.0)
+    page.counts("main li[data-state=silent]", 1)
+
+    deployment.tell("health:report", component="gateway", state="up", detail="12 sessions")
+    page.counts("main li[data-state=up]", 1)
+    page.reads("12 sessions", "main")
+
+
+def test_the_log_goes_on_over_a_rotation(deploy: Deploy, github: FakeGithub, visitor: Visit, tmp_path: Path) -> None:
+    """Lines appear, each once, before and after the file was renamed; filters and a pause choose what is shown."""
+    log = tmp_path / "slog.jsonl"
+    log.write_text("")
+    deployment = deploy(declared=f"[env]\nSLOG_PATH = {json.dumps(str(log))}\n")
+
+    def write(text: str, level: str = "info") -> None:
+        with log.open("a") as file:
+            file.write(json.dumps({"msg": text, "level": level, "component": "gateway", "session": 7}) + "\n")
+        deployment.act("slog:follow", forS=0.0)
+
+    page = visitor("joel", DASHBOARD)
+    page.sign_in_as_owner(github)
+    page.reads("Nothing was logged yet.")
+    write("before the rotation")
+    page.reads("before the rotation", "main")
+    log.rename(f"{log}.1")
+    write("after the rotation", "error")
+    page.reads("after the rotation", "main")
+    page.counts("main ol li", 2)
+    deployment.tell("health:report", component="gateway", state="up", detail="12 sessions")
+    deployment.tell("health:report", component="memory", state="degraded", detail="Answers take 4 seconds.")
+    deployment.tell("health:report", component="vault", state="down", detail="Sealed.")
+    page.counts("main li[data-state=down]", 1)
+    page.is_accessible()
+    page.take_pictures("dashboard")
+
+    page.click("Pause")
+    write("while it is paused")
+    page.reads("1 line since.", "main")
+    page.no_longer_reads("while it is paused", "main")
+    page.click("Go on")
+    page.reads("while it is paused", "main")

@@ -194,7 +194,7 @@ function UploadList({ of }: { of: Uploads }) {
               ) : (
                 upload.file === null && <progress aria-label={`Sending ${upload.source.name}`} value={upload.progress} max={1} />
               )}
-              <Button quiet aria-label={`Take ${upload.source.name} back`} onClick={() => of.drop(upload.key)}>
+              <Button quiet aria-label={`Take back ${upload.source.name}`} onClick={() => of.drop(upload.key)}>
                 Take back
               </Button>
             </li>

@@ -31,8 +31,7 @@ interface Props {
 export function History({ room, me, outbox, pending, edit, onSaid }: Props) {
   const { results, status, loadMore } = usePaginatedQuery(api.chat.history, { room: room.id }, { initialNumItems: AT_FIRST });
   const { isWebSocketConnected } = useConvexConnectionState();
-  const scroller = useRef<HTMLDivElement>(null);
-  const { atEnd, toEnd } = useSteadyScroll(scroller);
+  const { box, setBox, atEnd, toEnd } = useSteadyScroll();
   const messages = useMemo(() => [...results].reverse(), [results]);
   const newAfter = useNewAfter(room, pending.length);
   const unseen = useUnseen(messages, atEnd, me.id);
@@ -50,9 +49,9 @@ export function History({ room, me, outbox, pending, edit, onSaid }: Props) {
   if (status === "LoadingFirstPage") return <div className={styles.scroller}><Loading /></div>;
   return (
     <div className={styles.history}>
-      <div ref={scroller} className={styles.scroller} role="log" aria-label={`Messages in ${room.title}`} aria-live="off" tabIndex={0}>
+      <div ref={setBox} className={styles.scroller} role="log" aria-label={`Messages in ${room.title}`} aria-live="off" tabIndex={0}>
         <div className={styles.rows}>
-          <Earlier status={status} scroller={scroller} more={() => loadMore(MORE)} />
+          <Earlier status={status} within={box} more={() => loadMore(MORE)} />
           {messages.length === 0 && onItsWay.length === 0 && <p className={styles.nothing}>Nothing was said here yet.</p>}
           {rows(messages, newAfter, me.id).map((row) => {
             if (row.kind === "day") return <p key={row.key} data-row={row.key} className={styles.day}>{dayName(row.at, Date.now())}</p>;
@@ -96,19 +95,19 @@ export function History({ room, me, outbox, pending, edit, onSaid }: Props) {
 }
 
 /** Loads what is older when its place comes into view; by keyboard it is a button. */
-function Earlier({ status, scroller, more }: { status: string; scroller: React.RefObject<HTMLDivElement | null>; more: () => void }) {
+function Earlier({ status, within, more }: { status: string; within: HTMLElement | null; more: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   const load = useRef(more);
   load.current = more;
   useEffect(() => {
-    if (status !== "CanLoadMore" || place.current === null) return;
+    if (status !== "CanLoadMore" || within === null || place.current === null) return;
     const seen = new IntersectionObserver(([entry]) => entry?.isIntersecting && load.current(), {
-      root: scroller.current,
+      root: within,
       rootMargin: "200px",
     });
     seen.observe(place.current);
     return () => seen.disconnect();
-  }, [status, scroller]);
+  }, [status, within]);
   return (
     <div ref={place} className={styles.earlier}>
       {status === "CanLoadMore" && (

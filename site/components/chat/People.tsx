@@ -45,7 +45,7 @@ function PutOut({ room, person }: { room: RoomSeen; person: Person }) {
   });
   return (
     <>
-      <Button quiet disabled={going.busy} aria-label={`Put ${person.name} out`} onClick={() => void go()}>
+      <Button quiet disabled={going.busy} aria-label={`Put out ${person.name}`} onClick={() => void go()}>
         Put out
       </Button>
       {going.error !== undefined && <Problem error={going.error} />}

@@ -1,9 +1,17 @@
 "use client";
 
-import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 /** So close to the end counts as being there. */
 const NEAR_PX = 32;
+
+interface Steady {
+  /** The list, once it is there; `setBox` is its `ref`. */
+  box: HTMLElement | null;
+  setBox: (box: HTMLElement | null) => void;
+  atEnd: boolean;
+  toEnd: () => void;
+}
 
 /**
  * A list that grows at both ends and stays where it is.
@@ -12,21 +20,21 @@ const NEAR_PX = 32;
  * move: the first row in view keeps its place, by its `data-row`. Browsers do this by themselves for some changes
  * and not for others, so it is done here for all of them.
  */
-export function useSteadyScroll(scroller: RefObject<HTMLElement | null>): { atEnd: boolean; toEnd: () => void } {
+export function useSteadyScroll(): Steady {
+  // State and no ref: the list may come later than whoever asks for it, and has to be watched from then on.
+  const [box, setBox] = useState<HTMLElement | null>(null);
   const [atEnd, setAtEnd] = useState(true);
   const place = useRef<{ atEnd: boolean; row: string | null; top: number }>({ atEnd: true, row: null, top: 0 });
 
   const look = useCallback(() => {
-    const box = scroller.current;
     if (box === null) return;
     const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
     const row = rowsOf(box).find((it) => it.offsetTop + it.offsetHeight > box.scrollTop);
     place.current = { atEnd: isAtEnd, row: row?.dataset.row ?? null, top: row ? row.offsetTop - box.scrollTop : 0 };
     setAtEnd(isAtEnd);
-  }, [scroller]);
+  }, [box]);
 
   const settle = useCallback(() => {
-    const box = scroller.current;
     if (box === null) return;
     if (place.current.atEnd) {
       box.scrollTop = box.scrollHeight;
@@ -34,13 +42,12 @@ export function useSteadyScroll(scroller: RefObject<HTMLElement | null>): { atEn
     }
     const row = rowsOf(box).find((it) => it.dataset.row === place.current.row);
     if (row) box.scrollTop = row.offsetTop - place.current.top;
-  }, [scroller]);
+  }, [box]);
 
   // After every render: any of them may have brought rows.
   useLayoutEffect(settle);
 
   useEffect(() => {
-    const box = scroller.current;
     if (box === null) return;
     const resized = new ResizeObserver(settle);
     resized.observe(box);
@@ -50,14 +57,13 @@ export function useSteadyScroll(scroller: RefObject<HTMLElement | null>): { atEn
       resized.disconnect();
       box.removeEventListener("scroll", look);
     };
-  }, [scroller, look, settle]);
+  }, [box, look, settle]);
 
   const toEnd = useCallback(() => {
-    const box = scroller.current;
     if (box !== null) box.scrollTop = box.scrollHeight;
-  }, [scroller]);
+  }, [box]);
 
-  return { atEnd, toEnd };
+  return { box, setBox, atEnd, toEnd };
 }
 
 function rowsOf(box: HTMLElement): HTMLElement[] {

@@ -1,4 +1,4 @@
-import { Loading } from "@/components/frame/Loading";
+import { Moderation } from "@/components/comments/Moderation";
 import { Page } from "@/components/frame/Page";
 
 export const metadata = { title: "Moderation" };
@@ -6,7 +6,7 @@ export const metadata = { title: "Moderation" };
 export default function ModerationPage() {
   return (
     <Page title="Moderation">
-      <Loading />
+      <Moderation />
     </Page>
   );
 }

@@ -1,4 +1,4 @@
-import { Loading } from "@/components/frame/Loading";
+import { Empty } from "@/components/frame/Empty";
 import { Page } from "@/components/frame/Page";
 
 export const metadata = { title: "Network" };
@@ -6,7 +6,7 @@ export const metadata = { title: "Network" };
 export default function NetworkPage() {
   return (
     <Page title="Network">
-      <Loading />
+      <Empty>There is no map yet.</Empty>
     </Page>
   );
 }

@@ -29,7 +29,7 @@ UPLOADS_MAX: Final = 8
 
 PARTS_MAX: Final = 100_000
 IMPORTS_MAX: Final = 4
-"""Imports that wait or run."""
+"""Imports that wait or run, at once."""
 
 GONE: Final = "_system/auth/sessions:gone"
 END_ALL: Final = "_system/auth/sessions:endAll"
@@ -72,7 +72,10 @@ class Transfers:
         """Parts by number, of each upload, with the tokens that were given for them."""
 
         self._imports: dict[str, _Running] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning = 0
+        """Imports that have their place, and no process yet."""
+
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._recovered = asyncio.Event()
 
     # -- the service
@@ -153,23 +156,49 @@ class Transfers:
 
         Raises:
             ImportRefused: A part is missing, or too many imports wait already.
-            OSError: There is no room.
+            OSError: There is no room, or no process. The upload is gone.
         """
         parts = {given: number for number, given in self._parts(token).items()}
         missing = next((given for given in part_tokens if given not in parts), None)
         if missing is not None or not part_tokens:
             raise ImportRefused("", f"there is no part {missing!r} of this upload" if missing else "there are no parts")
-        if len(self._imports) >= IMPORTS_MAX:
-            raise ImportRefused("", f"{len(self._imports)} imports wait or run; confirm or cancel one")
+        waiting = len(self._imports) + self._beginning
+        if waiting >= IMPORTS_MAX:
+            raise ImportRefused("", f"{waiting} imports wait or run; confirm or cancel one")
         numbers = [parts[given] for given in part_tokens]
-        size = await asyncio.to_thread(_join, self._upload_folder(token), numbers)
-        id: str = await self._system.tell(
-            "_system/imports:create", format=format, mode=mode, bytesTotal=float(size), tableName=table
-        )
+        # From here on it is taken, and has its place, before anybody else is heard.
         del self._uploads[token]
-        folder = self._upload_folder(token)
+        self._beginning += 1
+        # Who asked may leave: what has begun is then an import that waits, like any other.
+        work = self._begin_import(self._upload_folder(token), numbers, format, mode, table)
+        beginning = asyncio.create_task(work)
+        self._tasks.add(beginning)
+        beginning.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(beginning)
+
+    async def _begin_import(self, folder: Path, numbers: list[int], format: str, mode: str, table: str | None) -> str:
+        try:
+            size = await asyncio.to_thread(_join, folder, numbers)
+            id: str = await self._system.tell(
+                "_system/imports:create", format=format, mode=mode, bytesTotal=float(size), tableName=table
+            )
+            try:
+                worker = await Worker.start(self._import_job(id, folder, format, mode, table))
+            except BaseException:
+                await self._system.tell("_system/imports:fail", id=id, reason=DIED)
+                raise
+            running = self._imports[id] = _Running(worker)
+            running.task = self._start(self._import(id, running, folder))
+        except BaseException:
+            await asyncio.to_thread(_remove, folder)
+            raise
+        finally:
+            self._beginning -= 1
+        return id
+
+    def _import_job(self, id: str, folder: Path, format: str, mode: str, table: str | None) -> ImportJob:
         assert self._engine.release is not None
-        job = ImportJob(
+        return ImportJob(
             load=self._engine.release.load,
             id=id,
             file=str(folder / "whole"),
@@ -178,9 +207,6 @@ class Transfers:
             mode=mode,  # type: ignore[arg-type]
             table=table,
         )
-        running = self._imports[id] = _Running(await Worker.start(job))
-        running.task = self._start(self._import(id, running, folder))
-        return id
 
     def _parts(self, token: str) -> dict[int, str]:
         try:

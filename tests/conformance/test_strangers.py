@@ -157,6 +157,7 @@ def test_a_stranger_is_refused(
         with pytest.raises(Refused) as caught:
             getattr(client, kind)(path, **args)
         assert f"Could not find public function for '{path}'" in caught.value.message, path
+        assert told_over_http(own_app, kind, path, {"no": "such"}) == answer, path
         for other in {"query", "mutation", "action"} - {kind}:
             assert told_over_http(own_app, other, path, args) == nothing[other].replace("no:such", path), path
     assert everything(owner, ids) == before

@@ -176,6 +176,9 @@ def test_an_own_rule_of_an_action_is_asked_in_a_query(app: Deployment) -> None:
     refused = failure(run(app, "f:guarded", {"name": "eve"}))
     assert refused.message == "Could not find public function for 'f:guarded'. Did you forget to run `joelclaw dev`?"
     assert value_of(run(app, "f:guarded", {"name": "eve"}, privileged=True)) == "eve"
+    for arguments in ({}, {"name": 1}, {"name": "ann", "more": 1}):
+        assert failure(run(app, "f:guarded", arguments)) == refused
+        assert failure(run(app, "f:guarded", arguments, privileged=True)).code == "arguments_refused"
 
 
 def test_being_cancelled_is_raised(app: Deployment) -> None:

@@ -295,6 +295,27 @@ def test_an_own_rule_decides(app: Callable[[str], Deployment]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "arguments", [{}, {"verbose": 1}, {"verbose": True, "note": "junk"}, {"verbose": True, "x": 1}]
+)
+def test_a_stranger_learns_no_types_of_what_has_a_rule(
+    app: Callable[[str], Deployment], arguments: dict[str, Any]
+) -> None:
+    """Arguments that do not fit cannot be shown to a rule, so nobody is let in: there is no such function, either."""
+    f = app(RULES)
+    refused = [failure_of(f.run_query("f:read", arguments)), failure_of(f.run_mutation("f:rename", arguments))]
+    assert [(one.message, one.code, one.frames) for one in refused] == [
+        (
+            f"Could not find public function for '{path}'. Did you forget to run `joelclaw dev`?",
+            "function_not_found",
+            "",
+        )
+        for path in ("f:read", "f:rename")
+    ]
+    told = f.run_query("f:read", arguments, privileged=True)
+    assert failure_of(told).code == "arguments_refused"
+
+
 def test_a_rule_reads_in_the_functions_own_read_set(app: Callable[[str], Deployment]) -> None:
     """A right that is taken away, or given, reaches the subscription; the result is personal."""
     f = app(RULES)

@@ -12,7 +12,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
-from joelclaw.errors import AppError, CallFailed, FunctionNotFound, LimitExceeded, Misuse, TokenRefused
+from joelclaw.errors import (
+    AppError,
+    ArgumentsRefused,
+    CallFailed,
+    FunctionNotFound,
+    LimitExceeded,
+    Misuse,
+    TokenRefused,
+)
 from joelclaw.functions.app import FIND_USER, NEAREST, RULE_ALLOWS, LoadedApp, LoadedFunction
 from joelclaw.functions.auth import AsyncAuth
 from joelclaw.functions.calls import Call, Failure, Outcome
@@ -61,7 +69,10 @@ async def run_action(app: LoadedApp, call: Call, hooks: Hooks, ask: Ask) -> Outc
     in_app = False
     try:
         function = app.function_at(call, "action")
-        keywords = function.decode_arguments(call.args)
+        try:
+            keywords = function.decode_arguments(call.args)
+        except ArgumentsRefused as error:
+            raise function.refusal_of(error, call) from None
         if function.rule is not None and not call.privileged:
             await action.consult(function)
         in_app = True

@@ -16,6 +16,7 @@ from joelclaw.errors import (
     FunctionNotFound,
     LayoutChanged,
     Misuse,
+    PlatformError,
     ResultRefused,
     ValueRefused,
     WrongKind,
@@ -149,6 +150,13 @@ class LoadedFunction:
         if not raw_is_small(raw, int(self._limits.arguments_bytes * WARNING_SHARE)):
             self._check_arguments_size(keywords)
         return keywords
+
+    def refusal_of(self, error: ArgumentsRefused, call: Call) -> PlatformError:
+        """What the caller hears of arguments that do not fit: whom a rule may refuse learns no types."""
+        if self.rule is None or call.privileged:
+            return error
+        _log.warning("%s. A rule that cannot be asked lets nobody in: the caller hears of no such function.", error)
+        return FunctionNotFound(self.path)
 
     def encode_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
         """

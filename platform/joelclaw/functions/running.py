@@ -13,7 +13,7 @@ Elsewhere: `actions.py` runs actions; the isolate's hooks collect log lines and 
 from time import perf_counter
 from typing import Any, Final, Literal
 
-from joelclaw.errors import DocumentNotFound, FunctionNotFound, NotSignedIn, UserNotFound
+from joelclaw.errors import ArgumentsRefused, DocumentNotFound, FunctionNotFound, NotSignedIn, UserNotFound
 from joelclaw.functions.app import LoadedApp, LoadedFunction
 from joelclaw.functions.calls import Call, Failure, Outcome
 from joelclaw.functions.contexts import MutationCtx, QueryCtx
@@ -42,7 +42,10 @@ def _run(app: LoadedApp, run: Run, kind: Literal["query", "mutation"]) -> Outcom
     value, failure, in_app = b"null", None, False
     try:
         function = app.function_at(run.call, kind)
-        keywords = function.decode_arguments(run.call.args)
+        try:
+            keywords = function.decode_arguments(run.call.args)
+        except ArgumentsRefused as error:
+            raise function.refusal_of(error, run.call) from None
         ctx = QueryCtx(run, function.path) if kind == "query" else MutationCtx(run, function.path)
         in_app = True
         hooks.arm()

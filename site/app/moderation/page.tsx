@@ -1,5 +1,4 @@
-import { Empty } from "@/components/frame/Empty";
-import { OnlyFor } from "@/components/frame/OnlyFor";
+import { Moderation } from "@/components/comments/Moderation";
 import { Page } from "@/components/frame/Page";
 
 export const metadata = { title: "Moderation" };
@@ -7,9 +6,7 @@ export const metadata = { title: "Moderation" };
 export default function ModerationPage() {
   return (
     <Page title="Moderation">
-      <OnlyFor standing="owner">
-        <Empty>Comments are not moderated here yet.</Empty>
-      </OnlyFor>
+      <Moderation />
     </Page>
   );
 }

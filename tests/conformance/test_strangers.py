@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from joelclaw.cli.project import declaration_without_secrets, load_manifest
+from joelclaw.functions.manifest import RouteSpec
 from tests.conformance.conftest import ROOT, Start
 from tests.conformance.deadline import PATIENCE_S
 from tests.conformance.deployment import ADMIN_KEY, Deployment, declare
@@ -56,6 +58,15 @@ RULES: dict[str, dict[str, Any]] = {
 }
 """Functions with a rule of their own: arguments that are right. `<comment>` is the id of one that there is."""
 
+OPEN_ROUTES: set[str] = set()
+"""Requests that strangers may make, and are meant to: `GET /feed`."""
+
+SECRETS = {
+    "INNGEST_WEBHOOK_SECRET": "whsec_c2VjcmV0IG9mIHRoZSB3ZWJob29r",
+    "STATS_KEY": "a key that no stranger has, of forty letters",
+}
+"""Without theirs, routes answer that they are not configured, which is no refusal."""
+
 CLOSED = {"internal", "signed in"}
 ANCHOR = {"paragraph": "p1", "quote": "so"}
 
@@ -68,6 +79,8 @@ def own_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     for name in ("joelclaw.toml", "schema.py"):
         shutil.copy(ROOT / name, project / name)
     declare(project, "api_port", f'{free_port()}\nsite_port = {free_port()}\nadmin_key = "{ADMIN_KEY}"')
+    with (project / "joelclaw.toml").open("a") as declaration:
+        declaration.write("\n[env]\n" + "".join(f'{name} = "{value}"\n' for name, value in SECRETS.items()))
     deployment = Deployment(project, env={"AUTH_GITHUB_ID": "id", "AUTH_GITHUB_SECRET": "secret"})
     deployment.start()
     yield deployment
@@ -82,6 +95,14 @@ def functions() -> list[dict[str, Any]]:
     specs: list[dict[str, Any]] = json.loads(listed.stdout)
     assert specs
     return specs
+
+
+@pytest.fixture(scope="module")
+def routes() -> list[RouteSpec]:
+    """What the app answers of itself on the site's port."""
+    found = load_manifest(declaration_without_secrets(ROOT)).routes
+    assert found
+    return list(found)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +182,21 @@ def test_a_stranger_is_refused(
         for other in {"query", "mutation", "action"} - {kind}:
             assert told_over_http(own_app, other, path, args) == nothing[other].replace("no:such", path), path
     assert everything(owner, ids) == before
+
+
+def test_a_request_that_nobody_signed_is_refused(own_app: Deployment, routes: list[RouteSpec]) -> None:
+    """Each route says 401 to a stranger, whatever they send, or is written down as open."""
+    assert {route.name for route in routes} >= OPEN_ROUTES
+    site = own_app.server.tells("  HTTP actions: ")
+    for route in routes:
+        if route.name in OPEN_ROUTES:
+            continue
+        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer x", "webhook-id": "1"}):
+            body = b'{"increments": []}' if route.method in ("POST", "PUT", "PATCH") else None
+            request = urllib.request.Request(f"{site}{route.path}", body, headers, method=route.method)
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(request, timeout=PATIENCE_S)
+            assert caught.value.code == 401, f"{route.name} answers {caught.value.code}; is it meant for strangers?"
 
 
 def everything(owner: Owner, ids: dict[str, str]) -> list[Any]:

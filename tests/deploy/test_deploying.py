@@ -102,6 +102,17 @@ class Site:
         assert told.code == 0, told.err
         return list(json.loads(told.out))
 
+    def told_version(self) -> tuple[int, str]:
+        """Which version serves, as health says it, and as metrics do."""
+        with urllib.request.urlopen(f"{self.deployment.url}/health/ready", timeout=PATIENCE_S) as response:
+            number: int = json.load(response)["version"]
+        request = urllib.request.Request(
+            f"{self.deployment.url}/metrics", headers={"Authorization": f"Convex {ADMIN_KEY}"}
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            [line] = re.findall(r"^joelclaw_deployed_version .*$", response.read().decode(), re.MULTILINE)
+        return number, line
+
     def word(self) -> str:
         """Which code answers."""
         return str(self.deployment.query("b:word"))
@@ -295,6 +306,23 @@ def test_a_restart_serves_the_newest(site: Site) -> None:
     save(site.deployment.project, "app_functions/b.py", word("deployed"))
     site.restart()
     assert (site.word(), len(site.versions())) == ("deployed", 4)
+
+
+def test_health_and_metrics_tell_which_version_serves(site: Site) -> None:
+    """From the start, after a deploy and a rollback, and after a restart; a trial and a deploy of nothing are none."""
+    assert site.told_version() == (1, "joelclaw_deployed_version 1.0")
+    site.deploy()
+    site.save("app_functions/b.py", word("second"))
+    assert site.run("deploy", "--dry-run").code == 0
+    assert site.told_version() == (1, "joelclaw_deployed_version 1.0")
+    site.restart()
+    assert site.told_version() == (1, "joelclaw_deployed_version 1.0")
+    site.deploy()
+    assert site.told_version() == (2, "joelclaw_deployed_version 2.0")
+    assert site.run("rollback").code == 0
+    assert site.told_version() == (3, "joelclaw_deployed_version 3.0")
+    site.restart()
+    assert site.told_version() == (3, "joelclaw_deployed_version 3.0")
 
 
 def test_a_server_that_is_killed_comes_back_with_one_version_whole(site: Site) -> None:

@@ -203,9 +203,10 @@ class Sick:
 
         self.routes = HealthRoutes(
             self.engine,
-            Metrics(Engine(), version="1", connections=lambda: 0, subscriptions=lambda: 0),
+            Metrics(Engine(), version="1", deployed=lambda: None, connections=lambda: 0, subscriptions=lambda: 0),
             Authenticator(AdminKeys(known, KEY)),
             stopping=lambda: self.stopping,
+            deployed=lambda: None,
             deploy_problem=lambda: self.deploy_problem,
         )
 

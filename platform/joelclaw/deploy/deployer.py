@@ -83,6 +83,9 @@ class Deployer:
         self._engine = engine
         self._origins = origins
         self._narrator = narrator
+        self.version: int | None = None
+        """The number of the version that serves; None in development, where there are none."""
+
         self.bundles = Bundles(config.bundles)
         """The code that serves, and what served before."""
 

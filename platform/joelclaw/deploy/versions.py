@@ -156,6 +156,7 @@ class Versions:
         digest = own.digest
         if stored is not None and stored.version["digest"] == digest:
             await self._serve(own, None, first=True)
+            self._deployer.version = before
             await self._keep_own(digest, own.pack())
             return
         if stored is not None and stored.version["kind"] != "files":
@@ -178,6 +179,7 @@ class Versions:
         if own.settings.crons and own.settings.crons != parcel.settings.crons:
             log.warning("[crons] beside the server is not in effect: crons come with the code that was deployed")
         await self._serve(parcel, None, first=True)
+        self._deployer.version = int(version["number"])
         log.info("the version that served last serves", version=int(version["number"]), author=version["author"])
         try:
             await self._system.tell(FIND_FILES, found=self._found)
@@ -363,6 +365,8 @@ class Versions:
             await self._engine.try_out(crew)
             return told
         await self._install(crew, record, version, load)
+        if version is not None:
+            self._deployer.version = version.number
         self._deployer.served(bundle, crew.release.manifest, started, first=first)
         return told
 

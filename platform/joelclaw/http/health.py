@@ -62,6 +62,9 @@ class Health(msgspec.Struct):
     """How a deployment is."""
 
     ready: bool
+    version: int | None
+    """Which version of the app serves; None in development, where there are none."""
+
     parts: dict[str, Part]
 
 
@@ -89,12 +92,14 @@ class HealthRoutes:
         authenticator: Authenticator,
         *,
         stopping: Callable[[], bool],
+        deployed: Callable[[], int | None],
         deploy_problem: Callable[[], str],
     ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._authenticator = authenticator
         self._stopping = stopping
+        self._deployed = deployed
         self._deploy_problem = deploy_problem
         self._probe: asyncio.Task[Result | None] | None = None
         self._probed_at = 0.0
@@ -146,7 +151,7 @@ class HealthRoutes:
         beside = {"deploy": self._deploy(whole=whole)}
         if (backups := await self._backups(whole=whole)) is not None:
             beside["backups"] = backups
-        health = Health(all(part.ok for part in needed.values()), needed | beside)
+        health = Health(all(part.ok for part in needed.values()), self._deployed(), needed | beside)
         return Answer(msgspec.json.encode(health), 200 if health.ready else 503)
 
     async def _shows_a_key(self, request: Request) -> bool:

@@ -34,13 +34,24 @@ class Backlog(NamedTuple):
 
 
 class Metrics(Collector):
-    """The metrics of one deployment. `connections` and `subscriptions` are asked when somebody scrapes."""
+    """
+    The metrics of one deployment, as `version` of the platform runs it.
+
+    `deployed` tells which version of the app serves. It and the others are asked when somebody scrapes.
+    """
 
     def __init__(
-        self, engine: Engine, *, version: str, connections: Callable[[], int], subscriptions: Callable[[], int]
+        self,
+        engine: Engine,
+        *,
+        version: str,
+        deployed: Callable[[], int | None],
+        connections: Callable[[], int],
+        subscriptions: Callable[[], int],
     ) -> None:
         self._engine = engine
         self._version = version
+        self._deployed = deployed
         self._connections = connections
         self._subscriptions = subscriptions
         self._backlog: Backlog | None = None
@@ -128,6 +139,8 @@ class Metrics(Collector):
         yield GaugeMetricFamily("joelclaw_subscriptions", "Queries that clients subscribe to.", self._subscriptions())
         yield GaugeMetricFamily("joelclaw_write_ahead_log_bytes", "Size of the database's log.", vitals.log_bytes)
         yield GaugeMetricFamily("joelclaw_release", "Deploys since the start; a step is one.", vitals.release)
+        if (deployed := self._deployed()) is not None:
+            yield GaugeMetricFamily("joelclaw_deployed_version", "The version of the app that serves.", deployed)
         if self._backlog is not None:
             yield from self._about_jobs(self._backlog)
         if self._backups_healthy is not None:

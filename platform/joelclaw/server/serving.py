@@ -250,10 +250,18 @@ async def _serve_api(
     metrics = Metrics(
         engine,
         version=version("joelclaw"),
+        deployed=lambda: deployer.version,
         connections=lambda: len(sockets),
         subscriptions=lambda: sockets.subscriptions,
     )
-    health = HealthRoutes(engine, metrics, authenticator, stopping=stop.is_set, deploy_problem=lambda: deployer.problem)
+    health = HealthRoutes(
+        engine,
+        metrics,
+        authenticator,
+        stopping=stop.is_set,
+        deployed=lambda: deployer.version,
+        deploy_problem=lambda: deployer.problem,
+    )
     api = Api(
         engine,
         authenticator,

@@ -39,6 +39,10 @@ class Visitor(Page):
     def path(self) -> str:
         return self.url.removeprefix(self._origin)
 
+    def select(self, words: str) -> None:
+        """Mark words of the article."""
+        self.evaluate(_SELECT.replace("WORDS", json.dumps(words)))
+
     # -- what is shown
 
     def reads(self, text: str, within: str = "body") -> None:
@@ -131,6 +135,16 @@ class Visitor(Page):
                 if found:
                     pytest.fail(f"{self.path} on a {device}, {scheme}:\n" + "\n".join(found))
 
+
+_SELECT = """
+{
+  const walker = document.createTreeWalker(document.querySelector("[data-article]"), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode() && !walker.currentNode.data.includes(WORDS));
+  const start = walker.currentNode.data.indexOf(WORDS);
+  getSelection().setBaseAndExtent(walker.currentNode, start, walker.currentNode, start + WORDS.length);
+}
+0
+"""
 
 _RENEWED = """
 performance.getEntriesByType("resource").some((it) => it.name.endsWith("/api/action") && it.responseEnd > 0)

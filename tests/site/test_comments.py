@@ -13,15 +13,6 @@ OTHER_WORDS = "it will be corrected"
 MARGIN = "[aria-label=Comments]"
 BELOW = "[data-comments]"
 
-SELECT = """
-{
-  const walker = document.createTreeWalker(document.querySelector("[data-article]"), NodeFilter.SHOW_TEXT);
-  while (walker.nextNode() && !walker.currentNode.data.includes(WORDS));
-  const start = walker.currentNode.data.indexOf(WORDS);
-  getSelection().setBaseAndExtent(walker.currentNode, start, walker.currentNode, start + WORDS.length);
-}
-0
-"""
 BESIDE = """
 (() => {
   const [words] = CSS.highlights.get("comment");
@@ -32,14 +23,10 @@ BESIDE = """
 """
 
 
-def select(page: Visitor, words: str) -> None:
-    """Mark words of the article, and begin a comment on them."""
-    page.evaluate(SELECT.replace("WORDS", json.dumps(words)))
-    page.click("Comment")
-
-
 def comment(page: Visitor, words: str, body: str, *, draft: bool = False) -> None:
-    select(page, words)
+    """Write about words of the article."""
+    page.select(words)
+    page.click("Comment")
     page.fill("Your comment", body)
     page.click("Keep as draft" if draft else "Comment")
 

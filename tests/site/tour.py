@@ -148,6 +148,31 @@ def owner(tour: Tour) -> None:
 
 
 @scene
+def comments(tour: Tour) -> None:
+    """A reader and the owner beside the words that they talk about."""
+    page = "/articles/writing-in-the-margin/"
+    cora, dan = tour.visitor("cora", page), tour.visitor("dan", page)
+    for reader in (cora, dan):
+        reader.sign_in(tour.github, reader.name)
+    cora.select("whoever borrowed it read both")
+    cora.click("Comment")
+    cora.fill("Your comment", "And wrote an answer below it, if they were that kind of friend.")
+    cora.click("Comment")
+    dan.reads("that kind of friend", "[aria-label=Comments]")
+    dan.click("Answer")
+    dan.fill("Your answer", "In pencil, one hopes.")
+    dan.choose("button", "Answer")
+    cora.reads("In pencil", "[aria-label=Comments]")
+    cora.select("breaks silently")
+    cora.click("Comment")
+    cora.fill("Your comment", "Like every number that nobody checks.")
+    cora.click("Keep as draft")
+    cora.reads("Submit 1 draft")
+    tour.picture(cora, "comments")
+    tour.picture(dan, "comments-phone", device="phone", scheme="dark")
+
+
+@scene
 def offline(tour: Tour) -> None:
     """A server that is away for a while."""
     gus = tour.visitor("gus", "/articles/backups-you-can-believe/")

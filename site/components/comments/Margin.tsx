@@ -16,7 +16,7 @@ import styles from "./Comments.module.css";
 import { Composer } from "./Composer";
 import { paragraphsOf, rangeOf, selectedPlace, type Shown } from "./paragraphs";
 import { hintFor, Thread } from "./Thread";
-import { useAdd, useThreads } from "./useNotes";
+import { nameOf, useAdd, useThreads } from "./useNotes";
 
 const WIDE = "(min-width: 62.5rem)";
 const GAP = 16;
@@ -38,8 +38,8 @@ export function Margin({ article }: { article: string }) {
   const [active, setActive] = useState<string | null>(null);
 
   const places = useMemo(
-    () => new Map(threads.map(({ root }) => [root.key, locate(root.anchor, paragraphs)])),
-    [threads.map(({ root }) => root.key).join(" "), paragraphs],
+    () => new Map(threads.map(({ root }) => [nameOf(root), locate(root.anchor, paragraphs)])),
+    [threads.map(({ root }) => nameOf(root)).join(" "), paragraphs],
   );
   const begin = (place: Place) => {
     setWriting({ key: newKey(), place });
@@ -50,10 +50,10 @@ export function Margin({ article }: { article: string }) {
   useClicks(paragraphs, places, setActive);
 
   const items: Item[] = threads.flatMap((thread) => {
-    const place = places.get(thread.root.key);
-    return place ? [{ key: thread.root.key, place, content: <Thread thread={thread} me={me} /> }] : [];
+    const place = places.get(nameOf(thread.root));
+    return place ? [{ key: nameOf(thread.root), place, content: <Thread thread={thread} me={me} /> }] : [];
   });
-  const detached = paragraphs.length === 0 ? [] : threads.filter(({ root }) => !places.get(root.key));
+  const detached = paragraphs.length === 0 ? [] : threads.filter(({ root }) => !places.get(nameOf(root)));
   if (writing) {
     const content = (
       <Write article={article} me={me} anchor={anchorAt(paragraphs, writing.place)} written={writing.key} done={() => setWriting(null)} />
@@ -80,7 +80,7 @@ export function Margin({ article }: { article: string }) {
           <div className={styles.detached}>
             <h2>About words that are not here any more</h2>
             {detached.map((thread) => (
-              <Thread key={thread.root.key} thread={thread} me={me} detached />
+              <Thread key={nameOf(thread.root)} thread={thread} me={me} detached />
             ))}
           </div>
         )}

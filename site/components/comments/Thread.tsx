@@ -11,7 +11,7 @@ import { api } from "@/convex/_generated/api";
 import { newKey } from "@/lib/chat/tokens";
 import styles from "./Comments.module.css";
 import { Composer } from "./Composer";
-import { isOnItsWay, type Note, type Thread as AThread, useAnswer, useEdit } from "./useNotes";
+import { isOnItsWay, nameOf, type Note, type Thread as AThread, useAnswer, useEdit } from "./useNotes";
 
 const STATES: Partial<Record<Note["state"], string>> = {
   draft: "draft",
@@ -37,7 +37,7 @@ export function Thread({ thread: { root, answers }, me, detached = false }: Prop
       {answers.length > 0 && (
         <ol className={styles.answers}>
           {answers.map((note) => (
-            <li key={note.key}>
+            <li key={nameOf(note)}>
               <OneNote note={note} me={me} />
             </li>
           ))}

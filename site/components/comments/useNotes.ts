@@ -26,6 +26,11 @@ export function useThreads(article: string, me: Me | null | undefined): { thread
   return { threads, error: shared.error ?? own.error };
 }
 
+/** The same for a comment before it has arrived and after. A key alone is its author's choice, who may have seen another's. */
+export function nameOf(note: Note): string {
+  return note.author === null ? note.id : `${note.author.id} ${note.key}`;
+}
+
 /** Not there yet: what the page shows until the server has answered. */
 export function isOnItsWay(note: Note): boolean {
   return (note.id as string) === note.key;

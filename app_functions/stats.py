@@ -160,7 +160,7 @@ def add(
 
 
 # The cron finds something only where a job of `add` has failed.
-@cron(every="1m")
+@cron(every="10m")
 @mutation
 def publish(ctx: MutationCtx) -> int:
     """Move what has gathered to where pages see it; how many ticks."""

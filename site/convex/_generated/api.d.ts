@@ -760,6 +760,15 @@ export declare const internal: {
       boolean
     >;
   };
+  kubernetes: {
+    /** Replace the set of machines by what the API lists, or say why not. */
+    collect: FunctionReference<
+      "action",
+      "internal",
+      Record<string, never>,
+      null
+    >;
+  };
   network: {
     /** This collector sees nothing just now. What it saw last stays. */
     failed: FunctionReference<

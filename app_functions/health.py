@@ -17,7 +17,6 @@ from datetime import timedelta
 from typing import Annotated, Final, Literal, get_args
 
 from app_functions._people import OWNER
-from app_functions._sources import TOLD_EVERY_MS
 from joelclaw import Meta, MutationCtx, Object, QueryCtx, mutation, query, role
 from schema import Component, ComponentName, ComponentState, Sentence, Source, SourceName
 
@@ -27,7 +26,7 @@ DAY_S: Final = 86_400.0
 SETTINGS: Final[dict[SourceName, str]] = {"slog": "SLOG_PATH"}
 """The variable that says where a source is; without it the source is not configured."""
 
-QUIET_FOR: Final = timedelta(milliseconds=3 * TOLD_EVERY_MS)
+QUIET_FOR: Final = timedelta(minutes=12)
 """A source of which nothing is known for so long is asked by nobody any more."""
 
 

@@ -1,10 +1,10 @@
 """
 The log: a file of JSON lines on this machine, `SLOG_PATH`, which the owner sees live.
 
-A cron that never overlaps itself begins a run each minute, which follows the file until the next is due; so whatever
-ends one, it is followed again within a minute. Lines and the place behind them are written by one mutation, which
-refuses lines that were read from another place than the one that is kept: killed at any moment, a run has kept a
-line with its place, or neither.
+A cron that never overlaps itself begins a run every five minutes, which follows the file until the next is due. So
+whatever ends one, the file is followed again within five minutes, from where it was left. Lines and the place behind
+them are written by one mutation, which refuses lines that were read from another place than the one that is kept:
+killed at any moment, a run has kept a line with its place, or neither.
 
 A line that is no JSON object is shown as it is, as a warning; a long one is cut. Nothing in the file can end a run.
 
@@ -38,7 +38,7 @@ from schema import LogLevel, LogLine, LogPlace, NewLine
 
 KEPT_MS: Final = 7 * 24 * 3_600_000.0
 LOOKED_EVERY_S: Final = 0.5
-FOLLOWED_FOR_S: Final = 58.0
+FOLLOWED_FOR_S: Final = 298.0
 GAP: Final = "Lines may be missing here: the file was cut, or rotated away before it was read."
 
 
@@ -121,7 +121,7 @@ def tried(ctx: MutationCtx, problem: str | None = None) -> None:
         went_wrong(ctx, "slog", problem)
 
 
-@cron(every="1m")
+@cron(every="5m")
 @action
 async def follow(ctx: ActionCtx, for_s: float = FOLLOWED_FOR_S) -> int:
     """Keep what is written into the log file, for so long; how many lines. With 0, what is there now."""

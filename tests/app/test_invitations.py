@@ -69,11 +69,16 @@ def test_an_invitation_expires_by_itself(backend: Backend) -> None:
     assert names(backend, room) == ["Joel"]
 
 
-def test_an_invitation_is_forgotten(backend: Backend) -> None:
+def test_an_invitation_is_forgotten(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A month after it is over."""
+    assert invitations.REMEMBERED_MS == 30 * 86_400_000
+    # A month of crons would tell nothing more about an invitation.
+    monkeypatch.setattr(invitations, "REMEMBERED_MS", 3_600_000.0)
     room = open_room(backend)
     token = invite(backend, room, valid_for="1h")
-    backend.clock.advance("31d")
+    backend.clock.advance("119m")
+    assert backend.query(invitations.look, token=token).state == "expired"
+    backend.clock.advance("1m")
 
     assert backend.query(invitations.look, token=token).state == "unknown"
     assert owner(backend).query(invitations.of_room, room=room) == []

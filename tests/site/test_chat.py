@@ -484,8 +484,8 @@ _GIVE = """(() => {{
 # -- how it looks
 
 
-def test_it_looks_well_and_is_read_by_everybody(lobby: Lobby, picture: Path) -> None:
-    """Rules of accessibility hold in a room, in its dialogs, and on an invitation; pictures are kept to look at."""
+def test_it_looks_well_and_is_read_by_everybody(lobby: Lobby) -> None:
+    """Rules of accessibility hold in a room and where somebody is invited to it; pictures are kept to look at."""
     gus = lobby.guest("Gus")
     say(lobby.joel, "Good morning. The new collector has been running since last night.")
     say(gus, "I saw it. Nothing vanished that should not have.")
@@ -500,3 +500,15 @@ def test_it_looks_well_and_is_read_by_everybody(lobby: Lobby, picture: Path) -> 
     lobby.joel.reads("Make a link", "dialog")
     lobby.joel.take_pictures("chat-invite")
     lobby.joel.is_accessible()
+
+
+def test_an_invitation_looks_well(lobby: Lobby, visitor: Visit) -> None:
+    """Whoever follows a link, or comes without one, finds a page that everybody can read."""
+    eve = visitor("eve", lobby.link())
+    eve.reads("invites you to talk in Lobby", "main")
+    eve.take_pictures("chat-invited")
+    eve.is_accessible()
+    eve.visit("/chat/")
+    eve.reads("Rooms are for those who were invited", "main")
+    eve.take_pictures("chat-signed-out")
+    eve.is_accessible()

@@ -14,6 +14,8 @@ from joelclaw.cli.checks import Finding
 from joelclaw.config import Config, load_config
 from joelclaw.errors import CommandFailed
 from joelclaw.server.serving import check_file_system
+from tests.files.conftest import s3_server as s3_server
+from tests.files.s3_server import CREDENTIALS, S3Server
 
 NOW_MS = 1_764_000_000_000.0
 
@@ -190,6 +192,27 @@ def test_a_bucket_that_nobody_serves_is_a_problem(tmp_path: Path, monkeypatch: p
     finding = checks.check_storage(config)
     assert finding.level == "problem"
     assert "hidden" not in finding.said + finding.advice
+
+
+def test_a_bucket_is_tried(s3_server: S3Server, tmp_path: Path) -> None:
+    """One that takes and gives back is well; a wrong key and a bucket that is not there are told, with what to do."""
+
+    def found(url: str, key: str) -> Finding:
+        text = f'[files]\nurl = "{url}"\naccess_key_id = "{key}"\nsecret_access_key = "S3RVER"\n'
+        return checks.check_storage(configured(tmp_path, text))
+
+    there, key = s3_server.url("doctor"), CREDENTIALS["access_key_id"]
+    well = found(there, key)
+    assert well.level == "ok", well
+    assert well.said.endswith("can be written, listed, read and cleared")
+    for wrong, reason in (
+        (found(there, "somebody"), "403"),
+        (found(there.replace("s3://files/", "s3://none/"), key), "404"),
+    ):
+        assert wrong.level == "problem"
+        assert reason in wrong.said
+        assert "S3RVER" not in wrong.said
+        assert wrong.advice == "correct [files] url and its key; the key needs to list, get, put and delete"
 
 
 def test_a_site_without_its_packages_is_warned_of(tmp_path: Path) -> None:

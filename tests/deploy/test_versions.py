@@ -185,3 +185,37 @@ def test_a_variable_may_be_set_at_run_time(tmp_path: Path) -> None:
             assert (await shop.word(), (await shop.versions.newest())["number"]) == ("new", 2)
 
     asyncio.run(scene())
+
+
+TIDY = """
+from joelclaw import MutationCtx, anyone, mutation
+
+@mutation(allow=anyone)
+def tidy(ctx: MutationCtx) -> None:
+    return None
+"""
+
+
+def test_crons_come_with_the_code(tmp_path: Path) -> None:
+    """Those that were deployed hold, also after a restart, instead of those in the server's own joelclaw.toml."""
+
+    def declare(name: str) -> None:
+        save(tmp_path, "joelclaw.toml", f'{DECLARED}\n[crons.{name}]\nfunction = "c.tidy"\ncron = "0 4 * * *"\n')
+
+    def crons(shop: Shop) -> list[str]:
+        return [cron.name for cron in shop.engine.manifest.crons]
+
+    async def scene() -> None:
+        save(tmp_path, "app_functions/c.py", TIDY)
+        async with open_shop(tmp_path) as shop:
+            assert crons(shop) == []
+            declare("deployed")
+            await shop.deploy("new")
+            assert crons(shop) == ["deployed"]
+        # Beside the server stands what stood there, with crons of its own.
+        save(tmp_path, "app_functions/b.py", word("files"))
+        declare("servers")
+        async with open_shop(tmp_path) as shop:
+            assert (await shop.word(), crons(shop)) == ("new", ["deployed"])
+
+    asyncio.run(scene())

@@ -34,7 +34,7 @@ export function layout(machines: readonly Machine[], before?: Layout): Layout {
   const bodies: Body[] = machines.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((machine) => {
     const known = before?.places.get(machine.id);
     const { x, y } = known ?? begin(machine.id);
-    return { id: machine.id, runsOn: machine.runsOn, x, y, radius: machine.kind === "node" ? 62 : 46 };
+    return { id: machine.id, runsOn: machine.runsOn, x, y, radius: machine.kind === "node" ? 66 : 60 };
   });
   const there = new Set(machines.map((machine) => machine.id));
   const links = bodies.flatMap(({ id, runsOn }) =>
@@ -43,7 +43,7 @@ export function layout(machines: readonly Machine[], before?: Layout): Layout {
   const known = before !== undefined && machines.every((machine) => before.places.has(machine.id));
   if (!known) {
     forceSimulation(bodies)
-      .force("links", forceLink<Body, { source: string; target: string }>(links).id((body) => body.id).distance(90))
+      .force("links", forceLink<Body, { source: string; target: string }>(links).id((body) => body.id).distance(110))
       .force("apart", forceManyBody<Body>().strength(-220).distanceMax(500))
       .force("bodies", forceCollide<Body>((body) => body.radius))
       .force("middle x", forceX<Body>(0).strength(0.05))

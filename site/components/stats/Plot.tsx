@@ -23,7 +23,7 @@ export function Plot({ history, span }: { history: History; span: Span }) {
       width,
       height: HEIGHT,
       marginLeft: 52,
-      marginRight: 8,
+      marginRight: 20,
       marginBottom: 26,
       style: { fontFamily: "inherit", fontSize: "13px", background: "transparent" },
       x: { type: span === "month" ? "utc" : "time", label: null, ticks: width < 480 ? 4 : 7, tickSize: 4, tickFormat },

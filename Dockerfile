@@ -12,7 +12,7 @@ WORKDIR /src
 # Packages first: they change less often than the code, and their layer is kept.
 COPY requirements/ requirements/
 RUN python -m venv /opt/joelclaw \
-    && /opt/joelclaw/bin/pip install --require-hashes -r requirements/runtime.txt
+    && /opt/joelclaw/bin/pip install --require-hashes -r requirements/app.txt
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
 

@@ -2,10 +2,13 @@
 
 import fcntl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.redis_server import RedisServer, redis_server
 
 TESTS = Path(__file__).parent
 
@@ -28,3 +31,10 @@ def node_modules() -> Path:
         if not installed.exists():
             subprocess.run(["npm", "ci"], cwd=TESTS, check=True)
     return installed
+
+
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis, for this test alone."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server

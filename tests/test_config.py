@@ -108,6 +108,28 @@ class TestEnvironment:
             "export it before you start joelclaw"
         )
 
+    def test_an_optional_variable_may_be_missing(self, project: Path) -> None:
+        """With `optional = true`, a variable that is not set leaves the setting as if it were not written."""
+        text = (
+            '[server]\napi_port = { from = "PORT", optional = true }\n[env]\nKEY = { from = "SECRET", optional = true }'
+        )
+
+        without = declare(project, text, {})
+        given = declare(project, text, {"PORT": "8080", "SECRET": ""})
+
+        assert (without.server.api_port, without.env) == (3210, {})
+        assert (given.server.api_port, given.env) == (8080, {"KEY": ""})
+
+    @pytest.mark.parametrize(
+        "value", ["{ from = 3 }", '{ from = "A", optional = "yes" }', '{ from = "A", default = "b" }']
+    )
+    def test_a_reference_of_another_form_is_refused(self, project: Path, value: str) -> None:
+        """Whatever is no name of a variable is told which forms there are."""
+        assert refusal(project, f"[env]\nKEY = {value}", {"A": "a"}) == (
+            "joelclaw.toml:2: env.KEY names no variable of the environment; "
+            'write { from = "NAME" }, or { from = "NAME", optional = true }'
+        )
+
     def test_the_environment_can_be_left_out(self, project: Path) -> None:
         """Without an environment its values are left out, and nothing is refused for lack of them."""
         (project / "joelclaw.toml").write_text(self.TEXT)

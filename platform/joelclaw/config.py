@@ -8,8 +8,9 @@ the name that was meant: `joelclaw.toml:7: server has no 'api_prot'; did you mea
 A setting describes itself: its `description` finishes the sentence "server.api_port is ...",
 and `docs/configuration.md` is tested against these structs. Secrets never stand in a message.
 
-`{ from = "NAME" }` in place of a value takes it from the process environment. Names of
-settings that belong to a later version are known, so that the sentence can say so.
+`{ from = "NAME" }` in place of a value takes it from the process environment; with
+`optional = true` beside, a variable that is not set is as if the setting were not written.
+Names of settings that belong to a later version are known, so that the sentence can say so.
 """
 
 import difflib
@@ -416,7 +417,7 @@ class _Decoder:
         return decoded
 
     def value(self, kind: Any, raw: Any, path: SettingPath) -> Any:
-        """One setting, or a section; None when it would come from an environment that is left out."""
+        """One setting, or a section; None when the environment does not have it, or is left out."""
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return kind(**self.fields(kind, self._table(raw, path), path))
         if get_origin(kind) is dict:
@@ -429,10 +430,10 @@ class _Decoder:
                 for place, table in enumerate(self._tables(raw, path))
             )
         strict = True
-        if isinstance(raw, dict) and set(raw) == {"from"} and isinstance(raw["from"], str):
-            if self._environ is None:
+        if isinstance(raw, dict) and "from" in raw:
+            raw = self._from_environment(raw, path)
+            if raw is None:
                 return None
-            raw = self._from_environment(raw["from"], path)
             strict = False  # An environment holds text only; a port is a number all the same.
         try:
             return msgspec.convert(raw, kind, strict=strict)
@@ -451,15 +452,23 @@ class _Decoder:
             self._refuse(path, f"{name} are sections; write [[{name}]] on a line, and the settings of each below")
         return raw
 
-    def _from_environment(self, name: str, path: SettingPath) -> str:
-        assert self._environ is not None
-        if name not in self._environ:
+    def _from_environment(self, raw: dict[str, Any], path: SettingPath) -> str | None:
+        name, optional = raw["from"], raw.get("optional", False)
+        if not isinstance(name, str) or not isinstance(optional, bool) or not raw.keys() <= {"from", "optional"}:
+            self._refuse(
+                path,
+                f"{_shown_path(path)} names no variable of the environment; "
+                f'write {{ from = "NAME" }}, or {{ from = "NAME", optional = true }}',
+            )
+        if self._environ is None:
+            return None
+        if name not in self._environ and not optional:
             self._refuse(
                 path,
                 f"{_shown_path(path)} comes from the environment variable {name}, which is not set; "
                 f"export it before you start joelclaw",
             )
-        return self._environ[name]
+        return self._environ.get(name)
 
     def _refuse(self, path: SettingPath, reason: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigRefused(self._source.path.name, self._source.line(*path), reason) from cause

@@ -69,12 +69,17 @@ def test_secrets_and_what_is_the_servers_stay_at_home(project: Path) -> None:
     save(
         project,
         "joelclaw.toml",
-        '[server]\nadmin_key = "t|hunter2-hunter2-hunter2"\n[env]\nPLAIN = "a"\nKEY = { from = "SECRET" }\n',
+        '[server]\nadmin_key = "t|hunter2-hunter2-hunter2"\n[env]\nPLAIN = "a"\nKEY = { from = "SECRET" }\n'
+        'MAYBE = { from = "MAYBE", optional = true }\n',
     )
 
     parcel = parcel_in(project)
 
-    assert parcel.settings.env == {"PLAIN": "a", "KEY": FromEnvironment("SECRET")}
+    assert parcel.settings.env == {
+        "PLAIN": "a",
+        "KEY": FromEnvironment("SECRET"),
+        "MAYBE": FromEnvironment("MAYBE", True),
+    }
     assert b"hunter2" not in msgspec.msgpack.encode(parcel)
 
 

@@ -187,6 +187,20 @@ def test_a_variable_may_be_set_at_run_time(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_an_optional_variable_may_be_missing(tmp_path: Path) -> None:
+    """What an app says it does without keeps it from no deploy, and functions do not see it."""
+
+    async def scene() -> None:
+        async with open_shop(tmp_path) as shop:
+            save(tmp_path, "joelclaw.toml", '[env]\nKEY = { from = "NOWHERE_SET", optional = true }\nPLAIN = "a"\n')
+            await shop.deploy("new")
+            release = shop.engine.release
+            assert release is not None
+            assert (release.load.env["PLAIN"], "KEY" in release.load.env) == ("a", False)
+
+    asyncio.run(scene())
+
+
 TIDY = """
 from joelclaw import MutationCtx, anyone, mutation
 

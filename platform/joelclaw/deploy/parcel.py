@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -39,10 +39,12 @@ PART_BYTES_MAX: Final = 255
 """Of a path, and of each step of it: what file systems take."""
 
 
-class FromEnvironment(msgspec.Struct, frozen=True):
+class FromEnvironment(msgspec.Struct, frozen=True, omit_defaults=True):
     """A value that is a variable of the process that serves."""
 
     name: str
+    optional: bool = False
+    """The app does without it. Left out where it is not so: digests of earlier parcels stay what they were."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +124,10 @@ def _travelling(name: Path) -> str:
 
 def _env(text: str) -> dict[str, str | FromEnvironment]:
     """`[env]` as it is written; it has been checked already."""
-    declared: Mapping[str, str | dict[str, str]] = tomllib.loads(text).get("env", {})
+    declared: Mapping[str, str | dict[str, Any]] = tomllib.loads(text).get("env", {})
     return {
-        name: value if isinstance(value, str) else FromEnvironment(value["from"]) for name, value in declared.items()
+        name: value if isinstance(value, str) else FromEnvironment(value["from"], value.get("optional", False))
+        for name, value in declared.items()
     }
 
 

@@ -409,7 +409,8 @@ class Versions:
                 values[name] = found
             elif name not in own:
                 assert isinstance(value, FromEnvironment)
-                unset[name] = value.name
+                if not value.optional:
+                    unset[name] = value.name
         await self._check_unset(unset)
         return values | dict(own)
 

@@ -79,8 +79,8 @@ def test_an_app_is_compared_by_its_parts(asked: str) -> None:
 
 @pytest.mark.parametrize("asked", [3, True, ["/"], {"a": "/"}])
 def test_what_is_no_text_is_refused(asked: object) -> None:
-    """Parameters are the client's, and may be anything."""
-    with pytest.raises(SignInRefused):
+    """Parameters are the client's, and may be anything. None is quoted as if it were an address."""
+    with pytest.raises(SignInRefused, match=r"^Invalid `redirectTo`: write an address, as text$"):
         RULE(asked, None)
 
 

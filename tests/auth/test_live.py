@@ -44,7 +44,7 @@ FILES = {
             email: str | None = None
     """,
     "users.py": """
-        from joelclaw import MutationCtx, QueryCtx, mutation, query, signed_in
+        from joelclaw import MutationCtx, QueryCtx, anyone, mutation, query, signed_in
         from schema import User
 
         @query(allow=signed_in)
@@ -54,6 +54,10 @@ FILES = {
         @query(allow=signed_in)
         def name(ctx: QueryCtx) -> str:
             return ctx.auth.require_user(User).name
+
+        @mutation(allow=anyone)
+        def shout(ctx: MutationCtx, text: str) -> str:
+            return text.upper()
 
         @mutation(allow=signed_in)
         def disappear(ctx: MutationCtx) -> None:
@@ -225,6 +229,59 @@ def test_what_is_wrong_is_told_in_the_form_of_clients(server: Server) -> None:
     assert told(refreshToken=3)[1] == "BAD_ARGUMENTS"
     assert server.call("action", "auth:signIn", params={"code": "12345678"})["value"] == {"tokens": None}
     assert server.call("action", "auth:signIn", params={"code": "1"}, verifier="undefined")["value"] == {"tokens": None}
+
+
+HALF = "\ud800"
+"""Half a surrogate pair, which JSON can spell and no text can have."""
+
+UNREADABLE: list[dict[str, Any]] = [
+    {"provider": HALF},
+    {"refreshToken": f"a.{HALF}.c"},
+    {"params": {"code": HALF}},
+    {"params": {"code": "1"}, "verifier": HALF},
+    {"provider": "anonymous", "params": {"name": HALF}},
+    {"provider": "anonymous", "params": {HALF: "name"}},
+    {"provider": "anonymous", "params": {"name": "\udc00"}},
+    {"provider": "password", "params": {"flow": "signIn", "email": f"{HALF}@example.com", "password": "a password"}},
+    {HALF: "provider"},
+]
+NO_VALUE: list[dict[str, Any]] = [
+    {"provider": "anonymous", "params": {"name": {"$integer": "AQ"}}},
+    {"provider": "anonymous", "params": {"$name": "x"}},
+]
+
+
+def test_half_a_character_is_refused_over_http(server: Server) -> None:
+    """It says so, whichever field has it, and nobody is signed in."""
+    for args in UNREADABLE:
+        status, answer = server.call("action", "auth:signIn", **args)
+        assert (status, answer["code"]) == (400, "BadJsonBody")
+        assert "half a surrogate pair" in answer["message"]
+
+
+def test_half_a_character_fails_one_call_of_a_socket(server: Server) -> None:
+    """It says so, and the socket goes on: what is fatal would stop its client until the page is loaded again."""
+    socket = Socket(server)
+    for number, args in enumerate(UNREADABLE):
+        socket.say(type="Action", requestId=number, udfPath="auth:signIn", args=[args])
+        answer = socket.hear("ActionResponse")
+        assert (answer["requestId"], answer["success"]) == (number, False)
+        assert "half a surrogate pair" in answer["result"]
+        assert answer["errorData"]["code"] == "BAD_ARGUMENTS"
+    socket.say(type="Mutation", requestId=100, udfPath="users:shout", args=[{"text": HALF}])
+    assert "half a surrogate pair" in socket.hear("MutationResponse")["result"]
+    socket.say(type="Mutation", requestId=101, udfPath="users:shout", args=[{"text": "hey \U0001f600"}])
+    assert socket.hear("MutationResponse")["result"] == "HEY \U0001f600"
+
+
+def test_what_is_no_value_is_refused(server: Server) -> None:
+    """A form of `$` that there is not is the caller's mistake, of either action, and the socket goes on."""
+    socket = Socket(server)
+    for number, args in enumerate(NO_VALUE):
+        for path in ("auth:signIn", "auth:signOut"):
+            assert server.call("action", path, **args)["errorData"]["code"] == "BAD_ARGUMENTS"
+            socket.say(type="Action", requestId=number, udfPath=path, args=[args])
+            assert socket.hear("ActionResponse")["errorData"]["code"] == "BAD_ARGUMENTS"
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,20 @@ import pytest
 from joelclaw.engine.asker import ADMIN, ANONYMOUS, Asker, asker_of
 from joelclaw.engine.reactor import Response
 from joelclaw.engine.subscribers import UNSENT_TRANSITIONS_MAX
+from joelclaw.errors import BadValue
 from joelclaw.functions.calls import Call, Identity, Outcome, Range
 from joelclaw.sync.session import (
     ACTIONS_MAX,
     MUTATIONS_MAX,
     RESPONSE_CHARACTERS_MAX,
     RESPONSE_CHARACTERS_SOFT_MAX,
+    Act,
     Close,
     Mutate,
     Verify,
 )
 from joelclaw.values.timestamps import decode_ts, encode_ts
+from joelclaw.values.wire import decode
 from tests.sync.client import SESSION_ID, ZERO, Client
 from tests.sync.stand_in import T0, StandInEngine, boom, fails, value
 
@@ -151,6 +154,41 @@ def test_what_must_not_be_sent_again_is_fatal(engine: StandInEngine, message: st
     assert fatal["error"]
     assert client.session.closing == Close(1000)
     assert engine.queued == []
+
+
+def test_half_a_character_stays_in_its_arguments(client: Client) -> None:
+    """A text that was cut in an emoji is refused where arguments are read; what came with it is untouched."""
+    half, asked = r'{"text":"\ud83d"}', list[bytes]()
+    client.engine.answer("q:list", lambda call: asked.append(call.args) or Outcome(value=b"null"))
+    adds = ",".join(
+        f'{{"type":"Add","queryId":{id},"udfPath":"q:list","args":[{args}]}}' for id, args in enumerate((half, "{}"))
+    )
+    client.session.receive(f'{{"type":"ModifyQuerySet","baseVersion":0,"newVersion":1,"modifications":[{adds}]}}')
+    client.settle()
+    [mutation] = client.session.receive(f'{{"type":"Mutation","requestId":0,"udfPath":"m:send","args":[{half}]}}')
+    [action] = client.session.receive(f'{{"type":"Action","requestId":1,"udfPath":"a:run","args":[{half}]}}')
+
+    assert isinstance(mutation, Mutate)
+    assert isinstance(action, Act)
+    assert sorted(asked)[1] == b"{}"
+    for args in (sorted(asked)[0], mutation.args, action.args):
+        with pytest.raises(BadValue, match="half a surrogate pair"):
+            decode(args)
+    assert client.session.closing is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        r'{"type":"\ud800"}',
+        r'{"type":"Mutation","requestId":-1,"udfPath":"m:send","args":["\ud800"]}',
+        r'{"type":"Mutation","requestId":0,"udfPath":"m:send","args":["\ud800"}',
+    ],
+)
+def test_half_a_character_excuses_nothing_else(client: Client, message: str) -> None:
+    """A message that would not be one with a whole character is fatal, as ever."""
+    client.session.receive(message)
+    assert types(client.take()) == ["FatalError"]
 
 
 def test_a_query_is_not_added_twice(client: Client) -> None:

@@ -20,7 +20,17 @@ from msgspec import UNSET
 from joelclaw.errors import BadValue
 from joelclaw.values.int64 import INT64_MAX, INT64_MIN, Int64
 from joelclaw.values.keys import key_of
-from joelclaw.values.wire import Value, canonical, clean_json, decode, encode, export_json, from_json, to_json
+from joelclaw.values.wire import (
+    Value,
+    canonical,
+    clean_json,
+    decode,
+    encode,
+    export_json,
+    from_json,
+    replace_half_pairs,
+    to_json,
+)
 from tests.values.strategies import NEGATIVE_NAN, values
 
 VECTORS: list[tuple[object, str]] = [
@@ -124,6 +134,32 @@ def test_an_object_is_special_only_with_one_key() -> None:
 def test_refuses_what_is_no_json(text: str) -> None:
     """Malformed text, numbers that no float holds, half surrogate pairs and endless nesting are refused."""
     with pytest.raises(BadValue):
+        decode(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'"\ud800"',
+        r'"\uD800 and more"',
+        r'"\udc00\ud800"',
+        r'"\ud800\u0041"',
+        r'{"\\\ud83d":1}',
+        r'"\ud83d\ude00\udfff"',
+    ],
+)
+def test_half_a_surrogate_pair_is_called_so(text: str) -> None:
+    """Whatever the parser calls it: somebody has cut a text in the middle of a character, and is to find out."""
+    for read in (decode, canonical):
+        with pytest.raises(BadValue, match="it has half a surrogate pair, which is no character"):
+            read(text.encode())
+
+
+@pytest.mark.parametrize("text", [r'"\ud83d\ude00" x', r'"\\ud800" x', r'"\\\\udc00" x', r'"\u0041" x'])
+def test_a_whole_character_is_not_called_half(text: str) -> None:
+    """A pair, and a backslash that is followed by the letters of an escape, are characters; the fault is elsewhere."""
+    assert replace_half_pairs(text, "?") == text
+    with pytest.raises(BadValue, match=r"trailing characters"):
         decode(text)
 
 

@@ -117,5 +117,6 @@ def _is_below(parts: SplitResult, app: SplitResult) -> bool:
 
 
 def _refuse(asked: Any) -> NoReturn:
-    shown = asked if isinstance(asked, str) else type(asked).__name__
-    raise SignInRefused("INVALID_REDIRECT", f"Invalid `redirectTo` {shown!r:.200}: it is not on the list of this app")
+    if not isinstance(asked, str):
+        raise SignInRefused("INVALID_REDIRECT", "Invalid `redirectTo`: write an address, as text")
+    raise SignInRefused("INVALID_REDIRECT", f"Invalid `redirectTo` {asked!r:.200}: it is not on the list of this app")

@@ -26,7 +26,7 @@ from joelclaw.auth.own_tokens import OwnTokens, RefreshParts
 from joelclaw.engine.asker import Asker
 from joelclaw.engine.built_ins import Origin
 from joelclaw.engine.system_calls import SystemCalls
-from joelclaw.errors import SignInRefused, SystemCallFailed
+from joelclaw.errors import BadValue, SignInRefused, SystemCallFailed
 from joelclaw.functions.calls import TRY_AGAIN, Failure, Outcome
 from joelclaw.values import wire
 
@@ -291,5 +291,5 @@ def _failed(error: SystemCallFailed) -> Outcome:
 def _decode(args: bytes, form: Any) -> Any:
     try:
         return msgspec.convert(wire.decode(args), form)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, BadValue) as error:
         raise SignInRefused("BAD_ARGUMENTS", f"ArgumentValidationError: {error}") from None

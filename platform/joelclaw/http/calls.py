@@ -19,7 +19,7 @@ import msgspec
 from joelclaw.errors import BadPath, BadValue, RequestRefused
 from joelclaw.sync.wording import json_text
 from joelclaw.values.paths import normalise
-from joelclaw.values.wire import canonical, clean_json, decode, encode, export_json
+from joelclaw.values.wire import canonical, clean_json, decode, encode, export_json, json_problem
 
 REMEMBERED_BODY_BYTES_MAX = 1_024
 REMEMBERED_BODIES_MAX = 2_048
@@ -121,7 +121,7 @@ def _parsed(read: Callable[[bytes], Any], body: bytes) -> Any:
     try:
         return read(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise RequestRefused(400, "BadJsonBody", f"The body cannot be read: {error}") from None
+        raise RequestRefused(400, "BadJsonBody", f"The body cannot be read: {json_problem(body, error)}") from None
 
 
 def _call(body: _Body, path: str) -> HttpCall:

@@ -54,6 +54,7 @@ from joelclaw.values.limits import (
     raw_is_shallow,
 )
 from joelclaw.values.names import identifier_problem
+from joelclaw.values.wire import json_problem
 
 _parse = msgspec.json.Decoder().decode
 _write = msgspec.json.Encoder(enc_hook=write_int64).encode
@@ -163,7 +164,7 @@ class Shape:
         try:
             obj = _parse(raw)
         except (ValueError, RecursionError) as error:
-            reason = f"The text is not JSON: {error}"
+            reason = f"The text is not JSON: {json_problem(raw, error)}"
             raise ValueRefused("", reason, "", validator_text(self.validator)) from None
         value = self.kind.decode(obj, "", self.tables)
         if self._is_open:

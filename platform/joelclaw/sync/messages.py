@@ -12,17 +12,19 @@ thousand subscribers cost a thousand concatenations.
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from joelclaw.engine.subscribers import Version
 from joelclaw.errors import ProtocolViolated
 from joelclaw.functions.calls import Outcome
 from joelclaw.sync.wording import json_text
 from joelclaw.values.timestamps import encode_ts
+from joelclaw.values.wire import json_problem, replace_half_pairs
 
 U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Arguments: TypeAlias = Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=1)]
@@ -115,7 +117,44 @@ def decode_message(text: str | bytes) -> ClientMessage:
     try:
         return _decode(text)  # type: ignore[no-any-return]
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ProtocolViolated(f"Received a message that cannot be read: {error}") from None
+        message = _with_half_pairs(text)
+        if message is None:
+            raise ProtocolViolated(f"Received a message that cannot be read: {json_problem(text, error)}") from None
+        return message
+
+
+def _with_half_pairs(text: str | bytes) -> ClientMessage | None:
+    """
+    A message that cannot be read for the halves of surrogate pairs alone that are in its arguments; else None.
+
+    They stay there, for whoever reads arguments to refuse: one call fails. What is fatal stops JavaScript's
+    client until its page is loaded again, and a text that was cut in an emoji is not worth that.
+    """
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        mark = next((mark for mark in _MARKS if mark not in text), None)
+        marked = text if mark is None else replace_half_pairs(text, mark)
+        if mark is None or marked == text:
+            return None
+        message: ClientMessage = _decode(marked)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    if isinstance(message, ModifyQuerySet):
+        return replace(message, modifications=[_unmarked(each, mark) for each in message.modifications])
+    return _unmarked(message, mark)
+
+
+_MARKS: Final = tuple(f"\\ufd{low:x}" for low in range(0xD0, 0xF0))
+"""Escapes of characters that are none (Unicode, section 23.7): few texts have one, and none has all."""
+
+_Marked = TypeVar("_Marked", bound=FromClient)
+
+
+def _unmarked(message: _Marked, mark: str) -> _Marked:
+    if not isinstance(message, Add | Mutation | Action):
+        return message
+    [args] = message.args
+    return replace(message, args=[msgspec.Raw(bytes(args).replace(mark.encode(), b"\\ud800"))])
 
 
 # -- to clients

@@ -144,7 +144,26 @@ def _parsed(parse: Callable[[bytes | str], Any], raw: bytes | str) -> Any:
     except RecursionError:
         raise BadValue("", too_nested(VALUE_NESTING)) from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise BadValue("", f"the text is not JSON: {error}") from None
+        raise BadValue("", f"the text is not JSON: {json_problem(raw, error)}") from None
+
+
+_ESCAPE = re.compile(
+    r"\\(?:ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(ud[89a-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL
+)
+"""An escape of JSON; it has a group if it is half a surrogate pair."""
+
+
+def replace_half_pairs(text: str, by: str) -> str:
+    """JSON text with each escape of half a surrogate pair replaced. JavaScript writes them of text cut in an emoji."""
+    return _ESCAPE.sub(lambda escape: by if escape[1] else escape[0], text)
+
+
+def json_problem(raw: bytes | str, error: Exception) -> str:
+    """Why a text cannot be read as JSON, which msgspec does not say in every case."""
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    if any(escape[1] for escape in _ESCAPE.finditer(text)):
+        return "it has half a surrogate pair, which is no character"
+    return str(error)
 
 
 # -- writing

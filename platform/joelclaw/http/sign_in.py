@@ -161,7 +161,9 @@ async def _form(scope: Scope, receive: Receive) -> bytes:
 async def _page(send: Send, status: int, reason: str, *, back: str = "", more: list[Header] | None = None) -> None:
     link = f'<p><a href="{escape(back)}">Back to where you came from</a></p>' if back else ""
     page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in</title>'
-        f'<meta name="viewport" content="width=device-width"><p>{escape(reason)}</p>{link}</html>'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>Sign in</title><main><h1>Sign in</h1><p>{escape(reason)}</p>{link}</main></html>"
     )
     await respond(send, Answer(page.encode(), status, _HTML), [*_PAGE_HEADERS, *(more or [])])

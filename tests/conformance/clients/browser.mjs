@@ -59,7 +59,7 @@ await talk(
         socket.on("framesent", ({ payload }) => (counted.ranges += payload.includes('"endCursor"') ? 1 : 0));
       });
       const policy = (await page.goto(url))?.headers()["content-security-policy"] ?? "";
-      if (policy.includes("script-src") && !policy.includes("'unsafe-eval'")) strict.add(name);
+      if (/(script|default)-src/.test(policy) && !policy.includes("'unsafe-eval'")) strict.add(name);
     },
 
     /** How many sockets a page has opened and lost, and how often it asked for a page with a given end. */

@@ -68,8 +68,15 @@ class StandIn(FlowMethod):
 
     async def send_away(self, state: str, destination: str) -> Ask:  # noqa: ARG002 (nobody fails here)
         """To the page that asks."""
-        asks_for = "Login" if self._has_logins else "Name"
-        return Ask(self.id, f"{CALLBACK_PATH}{self.id}", state, asks_for, tuple(self._suggestions()))
+        return Ask(
+            provider=self.id,
+            action=f"{CALLBACK_PATH}{self.id}",
+            state=state,
+            asks_for="Login" if self._has_logins else "Name",
+            pattern=_GITHUB_LOGIN.pattern if self._has_logins else "",
+            hint="Letters and digits, and single hyphens between them: 39 at most" if self._has_logins else "",
+            suggestions=tuple(self._suggestions()),
+        )
 
     async def ask(self, said: Mapping[str, str], state: str) -> Profile:  # noqa: ARG002 (it was claimed)
         """Whoever the browser says."""

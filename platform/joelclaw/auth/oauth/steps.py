@@ -40,6 +40,12 @@ class Ask(Struct, frozen=True):
     asks_for: str
     """What somebody says of themselves: "Login", "Name"."""
 
+    pattern: str = ""
+    """What all of them are like, as a regular expression; none: like anything."""
+
+    hint: str = ""
+    """The same in words."""
+
     suggestions: tuple["Suggestion", ...] = ()
 
 

@@ -79,9 +79,7 @@ def own_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     for name in ("joelclaw.toml", "schema.py"):
         shutil.copy(ROOT / name, project / name)
     declare(project, "api_port", f'{free_port()}\nsite_port = {free_port()}\nadmin_key = "{ADMIN_KEY}"')
-    with (project / "joelclaw.toml").open("a") as declaration:
-        declaration.write("\n[env]\n" + "".join(f'{name} = "{value}"\n' for name, value in SECRETS.items()))
-    deployment = Deployment(project, env={"AUTH_GITHUB_ID": "id", "AUTH_GITHUB_SECRET": "secret"})
+    deployment = Deployment(project, env={"AUTH_GITHUB_ID": "id", "AUTH_GITHUB_SECRET": "secret", **SECRETS})
     deployment.start()
     yield deployment
     deployment.server.stop()

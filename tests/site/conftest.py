@@ -6,7 +6,7 @@ The built site in Chromium, on a real deployment of the app.
         gus.come_in("Gus")
 
 `deployment` is there as soon as a test asks for it or for a visitor; each test has its own, with an empty database.
-`deploy` makes one that is declared otherwise.
+`deploy` makes one that is started otherwise.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ def github(certificate: Certificate) -> Iterator[FakeGithub]:
 
 @pytest.fixture
 def deploy(served: ServedSite, github: FakeGithub, certificate: Certificate, tmp_path: Path) -> Iterator[Deploy]:
-    """Starts the app, and has pages talk to it: `deploy(env={...}, declared="...", development=True)`."""
+    """Starts the app, and has pages talk to it: `deploy(env={...}, development=True)`."""
     running: list[SiteDeployment] = []
 
     def start(*, origins: Sequence[str] = (), **options: object) -> SiteDeployment:

@@ -22,7 +22,7 @@ class SiteDeployment(Deployment):
     """
     `joelclaw serve` (in development: `dev`) on a copy of the app.
 
-    `env` is the environment of its process, where secrets come from; `declared` is written below joelclaw.toml.
+    `env` is the environment of its process, where secrets come from.
     """
 
     def __init__(
@@ -34,7 +34,6 @@ class SiteDeployment(Deployment):
         *,
         development: bool = False,
         env: Mapping[str, str] | None = None,
-        declared: str = "",
     ) -> None:
         self.site_url = f"http://127.0.0.1:{free_port()}"
         copy_own_app(project)
@@ -46,7 +45,7 @@ class SiteDeployment(Deployment):
             allowed_origins=list(origins),
         )
         with (project / "joelclaw.toml").open("a") as file:
-            file.write(f'\n[auth.sign_in.github]\nbase_url = "{github.base_url}"\nprivate_network = true\n{declared}\n')
+            file.write(f'\n[auth.sign_in.github]\nbase_url = "{github.base_url}"\nprivate_network = true\n')
         secrets = {
             "AUTH_GITHUB_ID": github.client_id,
             "AUTH_GITHUB_SECRET": github.client_secret,
@@ -66,14 +65,21 @@ class SiteDeployment(Deployment):
         """An action, as an administrator."""
         return self._as_admin("action", path, args)
 
+    def set_variable(self, name: str, value: str) -> None:
+        """What functions find in `ctx.env` from now on."""
+        self._post("/api/update_environment_variables", {"changes": [{"name": name, "value": value}]})
+
     def _as_admin(self, kind: str, path: str, args: Mapping[str, Any]) -> Any:
-        body = json.dumps({"path": path, "args": args, "format": "convex_encoded_json"}).encode()
-        headers = {"Content-Type": "application/json", "Authorization": f"Convex {ADMIN_KEY}"}
-        request = urllib.request.Request(f"{self.url}/api/{kind}", body, headers)
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
-            answer = json.load(response)
+        answer = json.loads(self._post(f"/api/{kind}", {"path": path, "args": args, "format": "convex_encoded_json"}))
         assert answer["status"] == "success", answer
         return answer["value"]
+
+    def _post(self, path: str, body: object) -> bytes:
+        headers = {"Content-Type": "application/json", "Authorization": f"Convex {ADMIN_KEY}"}
+        request = urllib.request.Request(f"{self.url}{path}", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            answer: bytes = response.read()
+        return answer
 
 
 def copy_own_app(project: Path) -> None:

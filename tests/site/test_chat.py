@@ -12,7 +12,7 @@ from tests.auth.fake_github import FakeGithub
 from tests.conformance.deadline import PATIENCE_S
 from tests.conformance.deployment import Server
 from tests.conformance.proxy import Proxy
-from tests.site.conftest import Deploy, Visit
+from tests.site.conftest import Visit
 from tests.site.deployments import SiteDeployment
 from tests.site.pages import Visitor
 from tests.site.serving import ServedSite
@@ -102,8 +102,8 @@ def lobby(deployment: SiteDeployment, github: FakeGithub, visitor: Visit) -> Lob
 
 
 @pytest.fixture
-def tunnel(deploy: Deploy, github: FakeGithub, served: ServedSite, visitor: Visit) -> Iterator[Tunnel]:
-    deployment = deploy(declared='[env]\nCHAT_HERE_MS = "3000"')
+def tunnel(deployment: SiteDeployment, github: FakeGithub, served: ServedSite, visitor: Visit) -> Iterator[Tunnel]:
+    deployment.set_variable("CHAT_HERE_MS", "3000")
     lobby = Lobby(deployment, github, visitor)
     proxy = Proxy(deployment.url)
     yield Tunnel(lobby, proxy, served)

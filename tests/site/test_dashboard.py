@@ -42,7 +42,7 @@ def test_the_log_goes_on_over_a_rotation(deploy: Deploy, github: FakeGithub, vis
     """Lines appear, each once, before and after the file was renamed; filters and a pause choose what is shown."""
     log = tmp_path / "slog.jsonl"
     log.write_text("")
-    deployment = deploy(declared=f"[env]\nSLOG_PATH = {json.dumps(str(log))}\n")
+    deployment = deploy(env={"SLOG_PATH": str(log)})
 
     def write(text: str, level: str = "info") -> None:
         with log.open("a") as file:

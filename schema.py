@@ -208,14 +208,19 @@ class Invitation(Table, expires_at="forget_at"):
     by_room = index("room")
 
 
+PageKey = Annotated[str, Meta(min_length=8, max_length=64)]
+"""Chosen by a page that is open: it tells the pages of one user apart."""
+
+
 class Presence(Table, expires_at="until"):
-    """Somebody has a room open."""
+    """A page of somebody's has a room open."""
 
     __table__ = "presence"
     room: Id[Room]
     user: Id[User]
+    page: PageKey
     until: float
-    by_room = index("room", "user", unique=True)
+    by_room = index("room", "user", "page", unique=True)
 
 
 class Typing(Table, expires_at="until"):

@@ -48,6 +48,11 @@ def members_of(ctx: QueryCtx, room: Id[Room]) -> list[Member]:
     return [found for found in ctx.db.query(Member.by_room, room=room) if found.removed_at is None]
 
 
+def pages_of(ctx: QueryCtx, room: Id[Room], user: Id[User]) -> list[Presence]:
+    """Pages of somebody's that said they have a room open; some may not have said so lately."""
+    return ctx.db.query(Presence.by_room, room=room, user=user).collect()
+
+
 def last_message(ctx: QueryCtx, room: Id[Room]) -> Message | None:
     """What was said last in a room."""
     return ctx.db.query(Message.by_room, room=room).order("desc").first()
@@ -93,8 +98,8 @@ def forget_traces(ctx: MutationCtx, room: Id[Room], user: Id[User]) -> None:
     """Delete what is known of somebody in a room, beside what they said and whether they belong there."""
     traces = (
         ctx.db.find(ReadMark.by_room, room=room, user=user),
-        ctx.db.find(Presence.by_room, room=room, user=user),
         ctx.db.find(Typing.by_room, room=room, user=user),
+        *pages_of(ctx, room, user),
     )
     for trace in traces:
         if trace is not None:

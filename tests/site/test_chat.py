@@ -391,6 +391,19 @@ def test_typing_and_presence_end_by_themselves(tunnel: Tunnel) -> None:
     lobby.joel.reads("2 members, 2 here", "summary")
 
 
+def test_who_closes_one_of_two_tabs_is_here(lobby: Lobby, visitor: Visit) -> None:
+    """Two tabs are one person, who is here until the last of them is closed."""
+    gus = lobby.guest("Gus")
+    second = visitor("gus's second tab", "/chat/?room=lobby", beside=gus.name)
+    second.reads("2 members, 2 here", "summary")
+    gus.visit("/stats/")
+    say(second, "I am still here")
+    lobby.joel.reads("I am still here", LOG)
+    lobby.joel.reads("2 members, 2 here", "summary")
+    second.visit("/stats/")
+    lobby.joel.reads("2 members, 1 here", "summary")
+
+
 def test_three_are_here_and_one_is_put_out(lobby: Lobby) -> None:
     """Whoever is put out sees the room no more, at once and after a reload; the others go on."""
     gus, eve = lobby.guest("Gus"), lobby.guest("Eve")

@@ -4,6 +4,7 @@ import { useConvex, useMutation } from "convex/react";
 import { useCallback, useEffect, useRef } from "react";
 import { api } from "@/convex/_generated/api";
 import type { Id } from "@/convex/_generated/dataModel";
+import { newKey } from "@/lib/chat/tokens";
 
 const AFTER_A_FAILURE_MS = 20_000;
 const TYPING_EVERY_MS = 3_000;
@@ -13,16 +14,18 @@ export function usePresence(room: Id<"rooms">): void {
   const here = useMutation(api.presence.here);
   const gone = useMutation(api.presence.gone);
   useEffect(() => {
+    // Others of the same person have keys of their own: closing one leaves them here.
+    const page = newKey();
     let timer: ReturnType<typeof setTimeout> | undefined;
     let ended = false;
     const beat = async () => {
       clearTimeout(timer);
       if (document.hidden) return; // Goes on when it is seen again.
-      const again = await here({ room }).catch(() => AFTER_A_FAILURE_MS);
+      const again = await here({ room, page }).catch(() => AFTER_A_FAILURE_MS);
       if (!ended) timer = setTimeout(() => void beat(), again);
     };
     const changed = () => void (document.hidden || beat());
-    const left = () => void gone({ room }).catch(() => null);
+    const left = () => void gone({ room, page }).catch(() => null);
     void beat();
     document.addEventListener("visibilitychange", changed);
     addEventListener("pagehide", left);

@@ -564,63 +564,6 @@ export declare const api: {
       }
     >;
   };
-  pipeline: {
-    /** The newest events first, without those by which Inngest reports that a function has ended. */
-    activity: FunctionReference<
-      "query",
-      "public",
-      {
-        paginationOpts: {
-          /** How many documents; ignored where an end is given. */
-          numItems: number;
-          /** Where the page begins; None is the start. */
-          cursor: string | null;
-          /** Where it ends. */
-          endCursor?: string | null;
-          maximumRowsRead?: number;
-          maximumBytesRead?: number;
-          /** Number of the client's hook. It only makes two hooks' arguments differ. */
-          id?: number;
-        };
-      },
-      {
-        page: Array<{
-          id: string;
-          name: string;
-          receivedAt: number;
-          runs: Array<{
-            id: string;
-            function: string;
-            state: "running" | "completed" | "failed" | "cancelled";
-            startedAt: number;
-            endedAt: number | null;
-            problem: string;
-          }>;
-        }>;
-        /** Nothing comes after this page. */
-        isDone: boolean;
-        /** Where the next page begins; a cursor also when this is the last. */
-        continueCursor: string;
-        /** A place near the middle, for a page that grew too large. */
-        splitCursor: string | null;
-        pageStatus: "SplitRecommended" | "SplitRequired" | null;
-      }
-    >;
-    /** Functions that have run within a week, by name. */
-    functions: FunctionReference<
-      "query",
-      "public",
-      Record<string, never>,
-      Array<{
-        id: string;
-        name: string;
-        state: "running" | "completed" | "failed" | "cancelled";
-        startedAt: number;
-        problem: string;
-        runsLately: number;
-      }>
-    >;
-  };
   presence: {
     /** This page of mine was left. One that cannot say so any more is gone a little later. */
     gone: FunctionReference<

@@ -238,6 +238,26 @@ def test_the_examples_of_the_logs_page_run(tmp_path: Path) -> None:
     assert described(tmp_path)["orders:place"] == ("mutation", "anyone", ["item", "count"])
 
 
+def test_the_first_steps_of_the_page_on_sign_in_are_whole(tmp_path: Path) -> None:
+    """What it has written in the place of what `joelclaw new` makes is an app; nothing more is to be removed."""
+    run_module("joelclaw.cli", "new", "notes", cwd=tmp_path)
+    project = tmp_path / "notes"
+    page = (ROOT / "docs" / "auth.md").read_text("utf-8")
+    assert "`schema.py` is replaced, and\n`app_functions/messages.py` and `tests` are deleted" in page
+    (project / "app_functions" / "messages.py").unlink()
+    shutil.rmtree(project / "tests")
+    with (project / "joelclaw.toml").open("a") as file:
+        file.write(page.partition("```toml\n")[2].partition("```")[0])
+    for name, text in examples(ROOT / "docs" / "auth.md").items():
+        (project / name).write_text(text)
+
+    assert load_config(project, {}).auth.providers == ("github",)
+    assert described(project) == {
+        "notes:add": ("mutation", "signed in", ["text"]),
+        "notes:mine": ("query", "signed in", []),
+    }
+
+
 def lay_out(project: Path, page: str) -> Path:
     """A project of a page's examples."""
     (project / "app_functions").mkdir(parents=True)

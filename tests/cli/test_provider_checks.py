@@ -45,6 +45,13 @@ def oidc() -> Iterator[FakeOidc]:
         yield serving
 
 
+def test_one_provider_is_looked_at_beside_one_that_is_none(tmp_path: Path) -> None:
+    """What is wrong with another declaration is told elsewhere, and hides nothing."""
+    [finding] = looked(tmp_path, DECLARED.replace('"github"', '"github", "gitub"'), environ={})
+    assert finding.level == "warning"
+    assert "a page of `joelclaw dev` answers in its place" in finding.said
+
+
 def test_the_callback_to_register_is_said(tmp_path: Path) -> None:
     """For each provider; plain http is for loopback alone."""
     assert said(looked(tmp_path, DECLARED)) == [
@@ -55,6 +62,12 @@ def test_the_callback_to_register_is_said(tmp_path: Path) -> None:
     assert (
         local[0].said == "for this machine alone, register the callback http://127.0.0.1:3211/api/auth/callback/github"
     )
+    elsewhere = '[server]\nallowed_origins = ["http://localhost:3000", "https://example.com"]\n'
+    [first, *_] = looked(tmp_path, f'{elsewhere}[auth]\nproviders = ["github"]\n')
+    assert first.level == "problem"
+    assert first.said.startswith("whoever signs in on https://example.com would come back to their own machine")
+    assert first.said.endswith("the callback is http://127.0.0.1:3211/api/auth/callback/github")
+    assert "server.site_origin" in first.advice
     [first, *_] = looked(tmp_path, DECLARED.replace("https", "http"))
     assert first.level == "problem"
     assert "server.site_origin" in first.advice

@@ -34,8 +34,27 @@ def test_where_a_sign_in_ends_is_said(tmp_path: Path) -> None:
         ("ok", "a sign-in that names no page ends on https://example.com")
     ]
     [finding] = [finding for finding in looked(tmp_path, "") if finding.check == "redirects"]
-    assert (finding.level, finding.said) == ("problem", "in production no page is one where a sign-in may end")
+    assert (finding.level, finding.said) == (
+        "problem",
+        "no page is declared, and in production a sign-in ends nowhere else",
+    )
     assert "server.allowed_origins" in finding.advice
+    assert told(looked(tmp_path, ""), "cookies") == [], "where no page is, nothing is kept"
+
+
+def test_a_method_that_there_is_not_is_told(tmp_path: Path) -> None:
+    """As `joelclaw serve` would refuse it, with its line; and so is a time out of bounds."""
+    for declared, said in (
+        (
+            'providers = ["anonymus"]',
+            "joelclaw.toml:4: auth.providers names 'anonymus', which is no sign-in method; did",
+        ),
+        ('providers = ["anonymous"]\njwt_ttl = "1s"', "joelclaw.toml:5: auth.jwt_ttl"),
+    ):
+        [(level, found)] = told(looked(tmp_path, f"{SITE}[auth]\n{declared}\n"), "sign-in")
+        assert level == "problem"
+        assert found.startswith(said)
+    assert told(looked(tmp_path, f'{SITE}[auth]\nproviders = ["anonymous"]\n'), "sign-in") == []
 
 
 @pytest.mark.parametrize(
@@ -67,9 +86,13 @@ def test_a_redirect_that_is_wider_than_it_looks_is_told(tmp_path: Path, url: str
 )
 def test_an_origin_that_keeps_no_cookies_is_told(tmp_path: Path, origin: str, level: str) -> None:
     """Those of Next.js are for https, or for this machine with a port."""
-    [(found, said)] = told(looked(tmp_path, f'[server]\nallowed_origins = ["{origin}"]\n'), "cookies")
+    findings = looked(tmp_path, f'[server]\nallowed_origins = ["{origin}"]\n')
+    [(found, said)] = told(findings, "cookies")
     assert found == level
     assert level == "ok" or origin in said
+    if origin == "http://localhost":
+        [advice] = [finding.advice for finding in findings if finding.check == "cookies"]
+        assert advice == "list it with its port, like http://localhost:3000"
 
 
 def test_the_mail_server_is_asked(tmp_path: Path) -> None:

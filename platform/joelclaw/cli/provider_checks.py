@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from joelclaw.auth.declaring import stand_ins_of, variables_of
+from joelclaw.auth.declaring import CREDENTIALS, has_credential, variables_of
 from joelclaw.auth.oauth.client import Trial, try_credentials
 from joelclaw.auth.oauth.providers import make_provider
 from joelclaw.auth.oauth.settings import KINDS, Settings, addresses_of, read_settings
@@ -62,13 +62,13 @@ def _check_provider(
     try:
         settings = read_settings(config, environ, id)
     except ConfigRefused as error:
-        if id in stand_ins_of(config, environ, development=True):
+        if not any(has_credential(config, environ, id, part) for part in CREDENTIALS):
             yield _tell_stand_in(check, id, config)
         else:
             yield Finding(check, "problem", str(error), "correct it, and ask again")
         return
     callback = callback_url(_site_origin(config), id)
-    yield _check_callback(check, callback)
+    yield _check_callback(check, callback, config)
     yield from _check_addresses(check, settings)
     try:
         trial = attempt(id, settings, callback)
@@ -86,8 +86,12 @@ def _tell_stand_in(check: str, id: str, config: Config) -> Finding:
     return Finding(check, "warning", said, f"register the callback {callback} there, and export {variables_of(id)}")
 
 
-def _check_callback(check: str, callback: str) -> Finding:
+def _check_callback(check: str, callback: str, config: Config) -> Finding:
     parts = urlsplit(callback)
+    elsewhere = [origin for origin in config.server.allowed_origins if urlsplit(origin).hostname not in LOCAL]
+    if parts.hostname in LOCAL and elsewhere:
+        said = f"whoever signs in on {elsewhere[0]} would come back to their own machine: the callback is {callback}"
+        return Finding(check, "problem", said, "declare server.site_origin, the address of the site port from outside")
     if parts.scheme != "https" and parts.hostname not in LOCAL:
         advice = "put a proxy with TLS in front, and declare server.site_origin with https://"
         return Finding(check, "problem", f"codes would come back readable, to {callback}", advice)

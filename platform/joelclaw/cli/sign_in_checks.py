@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from joelclaw.auth.declaring import sign_in_of
 from joelclaw.auth.mail import SmtpMailer, open_mailer
 from joelclaw.cli.checks import LOCAL, Finding
 from joelclaw.config import Config
@@ -20,7 +21,11 @@ Probe: TypeAlias = Callable[[SmtpMailer], None]
 
 
 def check_sign_in(config: Config, probe: Probe = SmtpMailer.probe) -> Iterator[Finding]:
-    """Redirects, cookies and mail, for a deployment that signs people in."""
+    """Declarations, redirects, cookies and mail, for a deployment that signs people in."""
+    try:
+        sign_in_of(config, issuer="")
+    except ConfigRefused as error:
+        yield Finding("sign-in", "problem", str(error), "correct it, and ask again")
     yield from _check_redirects(config)
     yield from _check_cookies(config)
     if any(_mails(config, id) for id in config.auth.providers):
@@ -30,8 +35,9 @@ def check_sign_in(config: Config, probe: Probe = SmtpMailer.probe) -> Iterator[F
 def _check_redirects(config: Config) -> Iterator[Finding]:
     origins = [url for url in (*config.server.allowed_origins, *config.auth.redirects) if urlsplit(url).scheme in _WEB]
     if not origins:
-        advice = "list your pages' origins in server.allowed_origins"
-        yield Finding("redirects", "problem", "in production no page is one where a sign-in may end", advice)
+        said = "no page is declared, and in production a sign-in ends nowhere else"
+        advice = 'list your pages\' origins in server.allowed_origins, like ["https://example.com"]'
+        yield Finding("redirects", "problem", said, advice)
     for url in config.auth.redirects:
         parts = urlsplit(url)
         if parts.scheme in _WEB and (parts.path.strip("/") or parts.query):
@@ -53,8 +59,12 @@ def _check_cookies(config: Config) -> Iterator[Finding]:
     ]
     for origin in open_origins:
         said = f"on {origin} browsers keep no cookies of Next.js' sign-in: they are for https, or localhost with a port"
-        yield Finding("cookies", "warning", said, "serve the site with TLS, and list it with https://")
-    if not open_origins:
+        local = urlsplit(origin).hostname in LOCAL
+        advice = (
+            f"list it with its port, like {origin}:3000" if local else "serve it with TLS, and list it with https://"
+        )
+        yield Finding("cookies", "warning", said, advice)
+    if config.server.allowed_origins and not open_origins:
         yield Finding("cookies", "ok", "each listed origin can keep the cookies of frameworks that render pages")
 
 

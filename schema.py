@@ -249,7 +249,7 @@ class CallSession(Table):
 # -- health and logs
 
 ComponentState = Literal["up", "degraded", "down"]
-SourceName = Literal["slog"]
+SourceName = Literal["slog", "redis"]
 ComponentName = Annotated[str, Meta(min_length=1, max_length=80)]
 Sentence = Annotated[str, Meta(max_length=400)]
 
@@ -314,6 +314,83 @@ class LogPlace(Table):
     sign: str
     inside_line: bool
     by_path = index("path", unique=True)
+
+
+# -- bridges: what Redis has
+
+KeyName = Annotated[str, Meta(min_length=1, max_length=200)]
+Label = Annotated[str, Meta(max_length=200)]
+
+
+class QueueState(Object):
+    """How much waits in a queue. `problem`: what in Redis could not be understood, here and below."""
+
+    name: KeyName
+    depth: Annotated[int, Meta(ge=0)] = 0
+    oldest_at: float | None = None
+    """When what has waited longest was put in, if that says so."""
+
+    problem: Sentence | None = None
+
+
+class RegistrationState(Object):
+    """A session that is registered with the gateway."""
+
+    name: KeyName
+    title: Label = ""
+    host: Label = ""
+    state: Label = ""
+    started_at: float | None = None
+    until: float | None = None
+    """When its key ends, unless it is prolonged."""
+
+    problem: Sentence | None = None
+
+
+class LoopState(Object):
+    """How far an agent's loop is."""
+
+    name: KeyName
+    title: Label = ""
+    state: Literal["running", "waiting", "done", "failed", "unknown"] = "unknown"
+    iteration: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    detail: Sentence = ""
+    started_at: float | None = None
+    updated_at: float | None = None
+    until: float | None = None
+    problem: Sentence | None = None
+
+
+class Queue(Table):
+    """A queue, as Redis had it last."""
+
+    __table__ = "queues"
+    seen: QueueState
+    by_name = index("seen.name", unique=True)
+
+
+class Registration(Table):
+    """A registered session, as Redis had it last."""
+
+    __table__ = "registrations"
+    seen: RegistrationState
+    by_name = index("seen.name", unique=True)
+
+
+class Loop(Table):
+    """An agent's loop, as Redis had it last."""
+
+    __table__ = "loops"
+    seen: LoopState
+    by_name = index("seen.name", unique=True)
+
+
+class RedisLease(Table):
+    """Who may write what Redis has: the run of the listener that took this number. There is one of these."""
+
+    __table__ = "redis_leases"
+    number: int
+    alive_at: float
 
 
 # -- stats

@@ -57,21 +57,21 @@ def understood(raw: bytes, now: float) -> NewLine | None:
     said = dict(line)
     level = _level(_take(said, LEVELS))
     component = _take(said, COMPONENTS)
-    at = _instant(_take(said, TIMES), now)
+    at = instant(_take(said, TIMES), now)
     words = _take(said, TEXTS)
     details = json.dumps(said, ensure_ascii=False) if said else ""
     return NewLine(
         at=at,
         level=level,
-        component=_cut(_text(component), COMPONENT_CHARACTERS) or UNKNOWN,
-        text=_cut(_text(words), TEXT_CHARACTERS),
-        details=_cut(details, DETAIL_CHARACTERS),
+        component=cut(_text(component), COMPONENT_CHARACTERS) or UNKNOWN,
+        text=cut(_text(words), TEXT_CHARACTERS),
+        details=cut(details, DETAIL_CHARACTERS),
     )
 
 
 def note(text: str, now: float) -> NewLine:
     """A line that is no JSON object, or that the file itself has not."""
-    return NewLine(at=now, level="warn", component=UNKNOWN, text=_cut(_text(text), TEXT_CHARACTERS))
+    return NewLine(at=now, level="warn", component=UNKNOWN, text=cut(_text(text), TEXT_CHARACTERS))
 
 
 def _take(said: dict[str, Any], names: tuple[str, ...]) -> Any:
@@ -90,7 +90,8 @@ def _text(value: Any) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _cut(text: str, characters: int) -> str:
+def cut(text: str, characters: int) -> str:
+    """A text that can be stored, of so many characters at most."""
     text = _text(text)
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
@@ -104,8 +105,8 @@ def _level(value: Any) -> LogLevel:
     return "info"
 
 
-def _instant(value: Any, now: float) -> float:
-    """An instant in milliseconds; `now` if it is none."""
+def instant(value: Any, otherwise: float) -> float:
+    """An instant in milliseconds, from a number of seconds or milliseconds, or an ISO text."""
     try:
         if isinstance(value, int | float):
             at = float(value) if abs(value) > SECONDS_MAX else value * 1000.0
@@ -113,5 +114,5 @@ def _instant(value: Any, now: float) -> float:
             parsed = datetime.fromisoformat(value)
             at = (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).timestamp() * 1000
     except (TypeError, ValueError, OverflowError):
-        return now
-    return at if 0 < at <= INSTANT_MAX else now
+        return otherwise
+    return at if 0 < at <= INSTANT_MAX else otherwise

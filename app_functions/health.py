@@ -23,11 +23,14 @@ from schema import Component, ComponentName, ComponentState, Sentence, Source, S
 COMPONENTS_MAX: Final = 200
 DAY_S: Final = 86_400.0
 
-SETTINGS: Final[dict[SourceName, str]] = {"slog": "SLOG_PATH"}
+SETTINGS: Final[dict[SourceName, str]] = {"slog": "SLOG_PATH", "redis": "REDIS_URL"}
 """The variable that says where a source is; without it the source is not configured."""
 
 QUIET_FOR: Final = timedelta(minutes=12)
 """A source of which nothing is known for so long is asked by nobody any more."""
+
+QUIET_SOONER: Final[dict[SourceName, timedelta]] = {"redis": timedelta(minutes=3)}
+"""Those that are listened to all the time."""
 
 
 class ComponentSeen(Object):
@@ -116,6 +119,6 @@ def _seen(ctx: QueryCtx, name: SourceName) -> SourceSeen:
     )
     if source.problem is not None:
         seen.state = "down"
-    elif source.good_at is not None and not ctx.within(source.good_at, QUIET_FOR):
+    elif source.good_at is not None and not ctx.within(source.good_at, QUIET_SOONER.get(name, QUIET_FOR)):
         seen.state = "silent"
     return seen

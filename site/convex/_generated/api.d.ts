@@ -408,6 +408,37 @@ export declare const api: {
       null
     >;
   };
+  gateway: {
+    /** How much waits in each queue, by name. */
+    queues: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        name: string;
+        depth: number;
+        /** When what has waited longest was put in, if that says so. */
+        oldestAt: number | null;
+        problem: string | null;
+      }>
+    >;
+    /** Sessions that are registered, by name. One that is not prolonged goes by itself, at that moment. */
+    registrations: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        name: string;
+        title: string;
+        host: string;
+        state: string;
+        startedAt: number | null;
+        /** When its key ends, unless it is prolonged. */
+        until: number | null;
+        problem: string | null;
+      }>
+    >;
+  };
   health: {
     /** All components that ever reported, by name. */
     components: FunctionReference<
@@ -434,7 +465,7 @@ export declare const api: {
       "public",
       Record<string, never>,
       Array<{
-        name: "slog";
+        name: "slog" | "redis";
         state: "not configured" | "waiting" | "up" | "down" | "silent";
         /** The variable that configures it. */
         setting: string;
@@ -506,6 +537,25 @@ export declare const api: {
       "public",
       { id: Id<"invitations"> },
       null
+    >;
+  };
+  loops: {
+    /** All loops that Redis has, by name. One whose key has an end goes at that moment. */
+    current: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        name: string;
+        title: string;
+        state: "running" | "waiting" | "done" | "failed" | "unknown";
+        iteration: number | null;
+        detail: string;
+        startedAt: number | null;
+        updatedAt: number | null;
+        until: number | null;
+        problem: string | null;
+      }>
     >;
   };
   network: {
@@ -700,6 +750,92 @@ export declare const api: {
 
 /** What only other functions, the command line and the dashboard may call. */
 export declare const internal: {
+  bridge: {
+    /** Somebody listens, and Redis answers, or why not; False if somebody else may write. */
+    alive: FunctionReference<
+      "mutation",
+      "internal",
+      { number: number; problem?: string | null },
+      boolean
+    >;
+    /** Have the next one listen, with the code that serves then. */
+    handOver: FunctionReference<
+      "mutation",
+      "internal",
+      { number: number },
+      null
+    >;
+    /** Keep what is otherwise in Redis, all of it at once; False if somebody else may write. */
+    keep: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        number: number;
+        change: {
+          whole: boolean;
+          queues: Array<{
+            name: string;
+            depth?: number;
+            /** When what has waited longest was put in, if that says so. */
+            oldestAt?: number | null;
+            problem?: string | null;
+          }>;
+          registrations: Array<{
+            name: string;
+            title?: string;
+            host?: string;
+            state?: string;
+            startedAt?: number | null;
+            /** When its key ends, unless it is prolonged. */
+            until?: number | null;
+            problem?: string | null;
+          }>;
+          loops: Array<{
+            name: string;
+            title?: string;
+            state?: "running" | "waiting" | "done" | "failed" | "unknown";
+            iteration?: number | null;
+            detail?: string;
+            startedAt?: number | null;
+            updatedAt?: number | null;
+            until?: number | null;
+            problem?: string | null;
+          }>;
+          /** `kind:name` of each. */
+          gone: Array<string>;
+        };
+      },
+      boolean
+    >;
+    /** Keep what Redis has, and what changes there, for minutes; then have the next one go on. */
+    listen: FunctionReference<
+      "action",
+      "internal",
+      Record<string, never>,
+      null
+    >;
+    /** Keep what Redis has now, and end. A listener that is there ends, too; the cron has one listen again. */
+    look: FunctionReference<
+      "action",
+      "internal",
+      Record<string, never>,
+      null
+    >;
+    /** Become the one who may write: the number to name. Whoever was it before is not any more. */
+    take: FunctionReference<
+      "mutation",
+      "internal",
+      Record<string, never>,
+      number
+    >;
+    /** Have somebody listen, unless somebody does. */
+    tend: FunctionReference<
+      "mutation",
+      "internal",
+      Record<string, never>,
+      null
+    >;
+  };
   calls: {
     /** Remove calls that nobody heard of for a day; how many went. */
     forgetOld: FunctionReference<

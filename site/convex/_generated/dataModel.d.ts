@@ -424,6 +424,44 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** An agent's loop, as Redis had it last. */
+  loops: {
+    document: {
+      _id: Id<"loops">;
+      _creationTime: number;
+      seen: {
+        name: string;
+        title: string;
+        state: "running" | "waiting" | "done" | "failed" | "unknown";
+        iteration: number | null;
+        detail: string;
+        startedAt: number | null;
+        updatedAt: number | null;
+        until: number | null;
+        problem: string | null;
+      };
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "seen"
+      | "seen.name"
+      | "seen.title"
+      | "seen.state"
+      | "seen.iteration"
+      | "seen.detail"
+      | "seen.startedAt"
+      | "seen.updatedAt"
+      | "seen.until"
+      | "seen.problem";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["seen.name", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** A node, pod or daemon, as its collector saw it last. What a collector sees is replaced as a whole. */
   machines: {
     document: {
@@ -558,6 +596,35 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** A queue, as Redis had it last. */
+  queues: {
+    document: {
+      _id: Id<"queues">;
+      _creationTime: number;
+      seen: {
+        name: string;
+        depth: number;
+        /** When what has waited longest was put in, if that says so. */
+        oldestAt: number | null;
+        problem: string | null;
+      };
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "seen"
+      | "seen.name"
+      | "seen.depth"
+      | "seen.oldestAt"
+      | "seen.problem";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["seen.name", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** How far a member has read. Not kept with the member, who is looked up by everything that is asked in a room. */
   read_marks: {
     document: {
@@ -577,6 +644,58 @@ export type DataModel = {
       by_id: ["_id"];
       by_creation_time: ["_creationTime"];
       byRoom: ["room", "user", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** Who may write what Redis has: the run of the listener that took this number. There is one of these. */
+  redis_leases: {
+    document: {
+      _id: Id<"redis_leases">;
+      _creationTime: number;
+      number: number;
+      aliveAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "number"
+      | "aliveAt";
+    indexes: { by_id: ["_id"]; by_creation_time: ["_creationTime"] };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** A registered session, as Redis had it last. */
+  registrations: {
+    document: {
+      _id: Id<"registrations">;
+      _creationTime: number;
+      seen: {
+        name: string;
+        title: string;
+        host: string;
+        state: string;
+        startedAt: number | null;
+        /** When its key ends, unless it is prolonged. */
+        until: number | null;
+        problem: string | null;
+      };
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "seen"
+      | "seen.name"
+      | "seen.title"
+      | "seen.host"
+      | "seen.state"
+      | "seen.startedAt"
+      | "seen.until"
+      | "seen.problem";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byName: ["seen.name", "_creationTime"];
     };
     searchIndexes: {};
     vectorIndexes: {};
@@ -636,7 +755,7 @@ export type DataModel = {
     document: {
       _id: Id<"sources">;
       _creationTime: number;
-      name: "slog";
+      name: "slog" | "redis";
       /** When a try went well last; to a minute, so that going well costs few writes. */
       goodAt: number | null;
       problem: string | null;

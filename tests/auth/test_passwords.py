@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -187,13 +187,58 @@ def test_a_code_alone_is_never_a_password_methods(people: Open) -> None:
     assert here.rows() == before
 
 
+def account_of_elsewhere(here: People) -> dict[str, Any]:
+    """What is brought in of somebody who has signed up at Convex Auth's."""
+    salt = "00112233445566778899aabbccddeeff"
+    key = hashlib.scrypt(RIGHT.encode(), salt=salt.encode(), n=2**14, r=16, p=1, dklen=64, maxmem=2**26)
+    user = here.app.mutate("people:arrive", name="Ann")
+    return {"email": "Ann@example.com", "hash": f"{salt}:{key.hex()}", "user": user, "verified": True}
+
+
+def test_two_devices_renew_a_hash_at_once(people: Open) -> None:
+    """Both know the password and are let in, though the first replaces the hash that the second was right by."""
+    here = people()
+    account = account_of_elsewhere(here)
+    here.app.mutate("_system/auth/passwords:adopt", **account)
+
+    async def both() -> list[Any]:
+        return await asyncio.gather(
+            *(here.calling("password", flow="signIn", email=ANN, password=RIGHT) for _ in range(2))
+        )
+
+    entries = here.run(both())
+
+    assert [here.user_of(entry) for entry in entries] == [account["user"]] * 2
+    assert len(here.table("_auth_sessions")) == 2
+
+
+def test_a_password_that_is_replaced_meanwhile_is_wrong(people: Open) -> None:
+    """S5: who was right by the old one a moment ago, while it was reset, gets no session of it."""
+    hasher = Interrupted(CHEAP)
+    here = people(hasher=hasher)
+    sign_up(here)
+    here.call("password", flow="reset", email=ANN)
+    here.settle()
+    code = code_in(here.mails[-1])
+    kept: list[Any] = []
+
+    async def reset() -> None:
+        kept.append(
+            await here.calling("password", flow="reset-verification", email=ANN, code=code, newPassword="another one")
+        )
+
+    hasher.meanwhile = reset
+
+    assert refusal(sign_in, here) == ("InvalidSecret", "INVALID_CREDENTIALS")
+    [session] = here.table("_auth_sessions")
+    assert session["_id"] == here.asker(kept[0]["tokens"]["token"]).session
+
+
 def test_accounts_come_from_elsewhere_with_their_hashes(people: Open) -> None:
     """An administrator brings in a user's address and hash, of Convex Auth's kind; the first sign-in renews it."""
     here = people(verify=True)
-    user = here.app.mutate("people:arrive", name="Ann")
-    salt = "00112233445566778899aabbccddeeff"
-    key = hashlib.scrypt(RIGHT.encode(), salt=salt.encode(), n=2**14, r=16, p=1, dklen=64, maxmem=2**26)
-    account = {"email": "Ann@example.com", "hash": f"{salt}:{key.hex()}", "user": user, "verified": True}
+    account = account_of_elsewhere(here)
+    user = account["user"]
     assert here.app.mutate("_system/auth/passwords:adopt", **account) is True
     assert here.app.mutate("_system/auth/passwords:adopt", **account) is False
     assert refusal(sign_in, here, password=WRONG)[1] == "INVALID_CREDENTIALS"
@@ -810,3 +855,16 @@ class Gated(Hasher):
         with self._lock:
             self._at_once -= 1
         return super()._verify(stored, password)
+
+
+class Interrupted(Hasher):
+    """Something else happens while it verifies."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def verify(self, stored: str | None, password: bytes) -> Any:
+        verdict = await super().verify(stored, password)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return verdict

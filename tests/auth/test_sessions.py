@@ -113,6 +113,11 @@ class House:
                 found[table.name] = sorted(raw.decode() for _, raw in rows)
             return found
 
+    def rows_of(self, session: str) -> list[str]:
+        """What is kept of a session that goes on."""
+        rows = self.rows()
+        return [row for name in ("_auth_sessions", "_auth_refresh_tokens") for row in rows[name] if session in row]
+
     def person(self, grant: Any) -> Any:
         """The identity of who holds a grant."""
         user, session = grant["user"], grant["session"]
@@ -231,6 +236,57 @@ class TestRenewal:
 
         assert kinds == ["lost_answer", "theft", "dead", "dead"]
         assert house.ended() == [grant["session"]]
+
+    def test_a_copy_is_found_at_any_schedule(self, house: House) -> None:
+        """F3, F4: whoever renews how often, the session ends as soon as both have come after the other."""
+        seed = random.randrange(2**32)
+        print("seed", seed)
+        chance = random.Random(seed)
+        for _ in range(20):
+            grant, bystander = house.sign_in(), house.sign_in()
+            held = dict.fromkeys(("thief", "owner"), grant)
+            turns, before = 0, ""
+            while True:
+                house.advance(chance.choice([MINUTE_MS, 60 * MINUTE_MS]))
+                who = chance.choice(["thief", "owner"])
+                turns += before not in ("", who)
+                renewal = house.renew(held[who])
+                before = who
+                if renewal["grant"] is None:
+                    break
+                held[who] = renewal["grant"]
+                assert turns < 2, "each has renewed after the other"
+            assert renewal["kind"] == "theft"
+            assert renewal["ended"] == [grant["session"]]
+            assert house.renew(bystander)["kind"] == "granted"
+            house.advance(DAY_MS)
+
+    def test_what_happens_on_one_device_concerns_no_other(self, house: House) -> None:
+        """F1, F2, F8, S4: renewing, replaying, losing answers and leaving, in any order: the dead stay dead, alone."""
+        seed = random.randrange(2**32)
+        print("seed", seed)
+        chance = random.Random(seed)
+        for _ in range(10):
+            phone, desk = house.sign_in(), house.sign_in()
+            known = {each["session"]: [each["refresh"]] for each in (phone, desk)}
+            over: set[str] = set()
+            for _ in range(20):
+                house.advance(chance.choice([0.0, 1_000.0, MINUTE_MS]))
+                grant, other = chance.choice([(phone, desk), (desk, phone)])
+                session, untouched = grant["session"], house.rows_of(other["session"])
+                if chance.random() < 0.1:
+                    house.app.mutate("_system/auth/sessions:signOut", session=session)
+                    over.add(session)
+                else:
+                    renewal = house.renew(grant, chance.choice(known[session]))
+                    assert (renewal["grant"] is None) == (renewal["kind"] in ("dead", "theft"))
+                    assert session not in over or renewal == DEAD
+                    if renewal["kind"] == "theft":
+                        over.add(session)
+                    if renewal["grant"] is not None:
+                        known[session].append(renewal["grant"]["refresh"])
+                assert house.rows_of(other["session"]) == untouched
+                assert (house.rows_of(session) == []) == (session in over)
 
     def test_what_is_not_there_changes_nothing(self, house: House) -> None:
         """F5, F6: an unknown token, or one of another session, is dead, and both sessions are unharmed."""

@@ -249,7 +249,7 @@ class CallSession(Table):
 # -- health and logs
 
 ComponentState = Literal["up", "degraded", "down"]
-SourceName = Literal["slog", "redis"]
+SourceName = Literal["slog", "inngest", "redis"]
 ComponentName = Annotated[str, Meta(min_length=1, max_length=80)]
 Sentence = Annotated[str, Meta(max_length=400)]
 
@@ -314,6 +314,102 @@ class LogPlace(Table):
     sign: str
     inside_line: bool
     by_path = index("path", unique=True)
+
+
+# -- pipeline
+
+InngestId = Annotated[str, Meta(min_length=1, max_length=100)]
+FunctionLabel = Annotated[str, Meta(min_length=1, max_length=200)]
+RunState = Literal["running", "completed", "failed", "cancelled"]
+
+
+class NewEvent(Object):
+    """What Inngest says about an event. Of what came with it only this is kept."""
+
+    event_id: InngestId
+    """Inngest's own, not the one that its sender may give it."""
+
+    name: FunctionLabel
+    received_at: float
+    about_run: InngestId | None = None
+    """The run that it reports, if Inngest sent it itself when a function had ended."""
+
+    function_name: FunctionLabel | None = None
+
+
+class NewRun(Object):
+    """What Inngest says about a run of a function."""
+
+    run_id: InngestId
+    function_id: InngestId
+    state: RunState
+    started_at: float
+    ended_at: float | None = None
+    problem: Sentence = ""
+
+
+class PipelineEvent(Table, expires_at="forget_at"):
+    """An event that Inngest received."""
+
+    __table__ = "pipeline_events"
+    event: NewEvent
+    is_report: bool
+    """Sent by Inngest itself when a function had ended."""
+
+    forget_at: float
+    by_event_id = index("event.event_id", unique=True)
+    by_received_at = index("is_report", "event.received_at")
+    by_about_run = index("event.about_run")
+
+
+class PipelineRun(Table, expires_at="forget_at"):
+    """A run of a function, as it was when Inngest was asked last."""
+
+    __table__ = "pipeline_runs"
+    event_id: InngestId
+    run: NewRun
+    forget_at: float
+    by_run_id = index("run.run_id", unique=True)
+    by_event_id = index("event_id")
+    by_function = index("run.function_id", "run.started_at")
+
+
+class PipelineFunction(Table, expires_at="forget_at"):
+    """A function that has run lately. Its name is known when Inngest has reported the end of a run."""
+
+    __table__ = "pipeline_functions"
+    function_id: InngestId
+    name: FunctionLabel | None = None
+    forget_at: float
+    by_function_id = index("function_id", unique=True)
+
+
+class PipelineQuestion(Table, expires_at="forget_at"):
+    """When to ask next what runs an event has. Not kept with the event: pages are not to be woken by it."""
+
+    __table__ = "pipeline_questions"
+    event_id: InngestId
+    received_at: float
+    ask_at: float
+    forget_at: float
+    by_ask_at = index("ask_at")
+    by_event_id = index("event_id", unique=True)
+
+
+class PipelinePlace(Table):
+    """How far events were fetched: all until `after`, and on the way back to it all from `cursor` on."""
+
+    __table__ = "pipeline_places"
+    url: str
+    after: float
+    cursor: str | None = None
+    newest: float
+    """The newest on this way; where it ends, `after` moves here."""
+
+    quiet_until: float = 0.0
+    """Inngest has asked to be left alone until then."""
+
+    by_url = index("url", unique=True)
 
 
 # -- bridges: what Redis has

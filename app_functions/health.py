@@ -23,7 +23,7 @@ from schema import Component, ComponentName, ComponentState, Sentence, Source, S
 COMPONENTS_MAX: Final = 200
 DAY_S: Final = 86_400.0
 
-SETTINGS: Final[dict[SourceName, str]] = {"slog": "SLOG_PATH", "redis": "REDIS_URL"}
+SETTINGS: Final[dict[SourceName, str]] = {"slog": "SLOG_PATH", "inngest": "INNGEST_URL", "redis": "REDIS_URL"}
 """The variable that says where a source is; without it the source is not configured."""
 
 QUIET_FOR: Final = timedelta(minutes=12)

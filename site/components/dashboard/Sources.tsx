@@ -11,7 +11,7 @@ import { State } from "./State";
 
 type Source = FunctionReturnType<typeof api.health.sources>[number];
 
-const NAMES: Record<Source["name"], string> = { slog: "Log", redis: "Redis" };
+const NAMES: Record<Source["name"], string> = { slog: "Log", inngest: "Inngest", redis: "Redis" };
 
 /** Where what is shown here comes from, and whether it still does. */
 export function Sources() {

@@ -465,7 +465,7 @@ export declare const api: {
       "public",
       Record<string, never>,
       Array<{
-        name: "slog" | "redis";
+        name: "slog" | "inngest" | "redis";
         state: "not configured" | "waiting" | "up" | "down" | "silent";
         /** The variable that configures it. */
         setting: string;
@@ -612,6 +612,63 @@ export declare const api: {
           error: string | null;
         }>;
       }
+    >;
+  };
+  pipeline: {
+    /** The newest events first, without those by which Inngest reports that a function has ended. */
+    activity: FunctionReference<
+      "query",
+      "public",
+      {
+        paginationOpts: {
+          /** How many documents; ignored where an end is given. */
+          numItems: number;
+          /** Where the page begins; None is the start. */
+          cursor: string | null;
+          /** Where it ends. */
+          endCursor?: string | null;
+          maximumRowsRead?: number;
+          maximumBytesRead?: number;
+          /** Number of the client's hook. It only makes two hooks' arguments differ. */
+          id?: number;
+        };
+      },
+      {
+        page: Array<{
+          id: string;
+          name: string;
+          receivedAt: number;
+          runs: Array<{
+            id: string;
+            function: string;
+            state: "running" | "completed" | "failed" | "cancelled";
+            startedAt: number;
+            endedAt: number | null;
+            problem: string;
+          }>;
+        }>;
+        /** Nothing comes after this page. */
+        isDone: boolean;
+        /** Where the next page begins; a cursor also when this is the last. */
+        continueCursor: string;
+        /** A place near the middle, for a page that grew too large. */
+        splitCursor: string | null;
+        pageStatus: "SplitRecommended" | "SplitRequired" | null;
+      }
+    >;
+    /** Functions that have run within a week, by name. */
+    functions: FunctionReference<
+      "query",
+      "public",
+      Record<string, never>,
+      Array<{
+        id: string;
+        name: string;
+        state: "running" | "completed" | "failed" | "cancelled";
+        startedAt: number;
+        problem: string;
+        runsLately: number;
+      }>
     >;
   };
   presence: {
@@ -888,12 +945,79 @@ export declare const internal: {
     >;
   };
   inngest: {
+    /** Keep a page of events, and the place behind it; how many are new. Nothing changes if somebody else went on. */
+    keepEvents: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        url: string;
+        events: Array<{
+          /** Inngest's own, not the one that its sender may give it. */
+          eventId: string;
+          name: string;
+          receivedAt: number;
+          /** The run that it reports, if Inngest sent it itself when a function had ended. */
+          aboutRun?: string | null;
+          functionName?: string | null;
+        }>;
+        before: { after: number; cursor: string | null; newest: number };
+        behind: { after: number; cursor: string | null; newest: number };
+      },
+      number
+    >;
+    /** Keep how runs are now, and when to ask again. */
+    keepRuns: FunctionReference<
+      "mutation",
+      "internal",
+      {
+        answers: Array<{
+          eventId: string;
+          runs: Array<{
+            runId: string;
+            functionId: string;
+            state: "running" | "completed" | "failed" | "cancelled";
+            startedAt: number;
+            endedAt?: number | null;
+            problem?: string;
+          }>;
+        }>;
+      },
+      null
+    >;
+    /** How far events were fetched; None: Inngest does not want to be asked now. */
+    place: FunctionReference<
+      "query",
+      "internal",
+      { url: string },
+      { after: number; cursor: string | null; newest: number } | null
+    >;
+    /** Fetch events and runs again and again, for so long; how many events were new. With 0, once. */
+    poll: FunctionReference<
+      "action",
+      "internal",
+      { forS?: number },
+      number
+    >;
+    /** Events whose runs are to be asked for now. */
+    questions: FunctionReference<
+      "query",
+      "internal",
+      Record<string, never>,
+      Array<string>
+    >;
     /** Keep a report; False if it is there already. */
     receive: FunctionReference<
       "mutation",
       "internal",
       { deliveryId: string; event: string; body: string },
       boolean
+    >;
+    /** Inngest has answered, or why not, and for how long it wants to be left alone. */
+    tried: FunctionReference<
+      "mutation",
+      "internal",
+      { url: string; problem?: string | null; waitS?: number },
+      null
     >;
   };
   kubernetes: {

@@ -571,6 +571,161 @@ export type DataModel = {
     searchIndexes: {};
     vectorIndexes: {};
   };
+  /** An event that Inngest received. */
+  pipeline_events: {
+    document: {
+      _id: Id<"pipeline_events">;
+      _creationTime: number;
+      event: {
+        /** Inngest's own, not the one that its sender may give it. */
+        eventId: string;
+        name: string;
+        receivedAt: number;
+        /** The run that it reports, if Inngest sent it itself when a function had ended. */
+        aboutRun: string | null;
+        functionName: string | null;
+      };
+      /** Sent by Inngest itself when a function had ended. */
+      isReport: boolean;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "event"
+      | "event.eventId"
+      | "event.name"
+      | "event.receivedAt"
+      | "event.aboutRun"
+      | "event.functionName"
+      | "isReport"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byAboutRun: ["event.aboutRun", "_creationTime"];
+      byEventId: ["event.eventId", "_creationTime"];
+      byReceivedAt: ["isReport", "event.receivedAt", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** A function that has run lately. Its name is known when Inngest has reported the end of a run. */
+  pipeline_functions: {
+    document: {
+      _id: Id<"pipeline_functions">;
+      _creationTime: number;
+      functionId: string;
+      name: string | null;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "functionId"
+      | "name"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byFunctionId: ["functionId", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** How far events were fetched: all until `after`, and on the way back to it all from `cursor` on. */
+  pipeline_places: {
+    document: {
+      _id: Id<"pipeline_places">;
+      _creationTime: number;
+      url: string;
+      after: number;
+      cursor: string | null;
+      /** The newest on this way; where it ends, `after` moves here. */
+      newest: number;
+      /** Inngest has asked to be left alone until then. */
+      quietUntil: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "url"
+      | "after"
+      | "cursor"
+      | "newest"
+      | "quietUntil";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byUrl: ["url", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** When to ask next what runs an event has. Not kept with the event: pages are not to be woken by it. */
+  pipeline_questions: {
+    document: {
+      _id: Id<"pipeline_questions">;
+      _creationTime: number;
+      eventId: string;
+      receivedAt: number;
+      askAt: number;
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "eventId"
+      | "receivedAt"
+      | "askAt"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byAskAt: ["askAt", "_creationTime"];
+      byEventId: ["eventId", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
+  /** A run of a function, as it was when Inngest was asked last. */
+  pipeline_runs: {
+    document: {
+      _id: Id<"pipeline_runs">;
+      _creationTime: number;
+      eventId: string;
+      run: {
+        runId: string;
+        functionId: string;
+        state: "running" | "completed" | "failed" | "cancelled";
+        startedAt: number;
+        endedAt: number | null;
+        problem: string;
+      };
+      forgetAt: number;
+    };
+    fieldPaths:
+      | "_id"
+      | "_creationTime"
+      | "eventId"
+      | "run"
+      | "run.runId"
+      | "run.functionId"
+      | "run.state"
+      | "run.startedAt"
+      | "run.endedAt"
+      | "run.problem"
+      | "forgetAt";
+    indexes: {
+      by_id: ["_id"];
+      by_creation_time: ["_creationTime"];
+      byEventId: ["eventId", "_creationTime"];
+      byFunction: ["run.functionId", "run.startedAt", "_creationTime"];
+      byRunId: ["run.runId", "_creationTime"];
+    };
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
   /** A page of somebody's has a room open. */
   presence: {
     document: {
@@ -755,7 +910,7 @@ export type DataModel = {
     document: {
       _id: Id<"sources">;
       _creationTime: number;
-      name: "slog" | "redis";
+      name: "slog" | "inngest" | "redis";
       /** When a try went well last; to a minute, so that going well costs few writes. */
       goodAt: number | null;
       problem: string | null;

@@ -531,7 +531,6 @@ def test_a_preflight_is_answered_with_what_it_asks_for() -> None:
         )
         assert reply.status == 200
         assert reply.headers["access-control-allow-origin"] == "https://a.test"
-        assert reply.headers["access-control-allow-credentials"] == "true"
         assert reply.headers["access-control-allow-headers"] == "content-type,convex-client"
         assert "POST" in reply.headers["access-control-allow-methods"]
         assert reply.headers["access-control-max-age"] == "86400"
@@ -560,9 +559,29 @@ def test_pitfall_46_every_answer_has_cors_headers(method: str, path: str, header
         reply = await world.request(method, path, headers=headers, origin="https://a.test")
         assert reply.status == status
         assert reply.headers["access-control-allow-origin"] == "https://a.test"
-        assert reply.headers["access-control-allow-credentials"] == "true"
 
     play(scene)
+
+
+def test_only_pages_that_somebody_has_named_bring_credentials() -> None:
+    """
+    H2: a visitor's cookies mean nothing to us, but perhaps to a proxy in front. Where any page may call, none
+    reads an answer that they have bought.
+    """
+
+    async def bring(world: World, origin: str) -> list[str | None]:
+        replies = [await world.request(method, "/api/query", origin=origin) for method in ("POST", "OPTIONS")]
+        assert {reply.headers["access-control-allow-origin"] for reply in replies} == {origin}
+        return [reply.headers.get("access-control-allow-credentials") for reply in replies]
+
+    async def nobody_is_named(world: World) -> None:
+        assert await bring(world, "https://a.test") == [None, None]
+
+    async def somebody_is(world: World) -> None:
+        assert await bring(world, "https://a.test") == ["true", "true"]
+
+    play(nobody_is_named)
+    play(somebody_is, partial(World, allowed_origins=("https://a.test",)))
 
 
 def test_without_an_origin_none_is_allowed() -> None:

@@ -217,6 +217,9 @@ class Cors:
 
     In development also those of this machine, at whichever port a site's server has found free: people who sign in
     return there, too.
+
+    They may bring credentials if somebody has named them. None of ours are cookies; but a proxy in front may have
+    some, and where any page may call, none is to read what it gets by those of its visitors.
     """
 
     def __init__(self, allowed_origins: Collection[str] = (), *, development: bool = False) -> None:
@@ -227,11 +230,8 @@ class Cors:
         origin = request.origin
         if origin is None or not self._allows(origin):
             return [_VARY]
-        return [
-            _VARY,
-            (b"access-control-allow-origin", origin),
-            (b"access-control-allow-credentials", b"true"),
-        ]
+        headers = [_VARY, (b"access-control-allow-origin", origin)]
+        return [*headers, (b"access-control-allow-credentials", b"true")] if self._allowed else headers
 
     def _allows(self, origin: bytes) -> bool:
         if not self._allowed or origin in self._allowed:

@@ -172,6 +172,20 @@ class Socket:
             if message["type"] == kind:
                 return message
 
+    def ask(self, kind: str, path: str, *, number: int) -> str:
+        """With what a function is refused that the socket asks for; of a query, the `number`th of its set."""
+        if kind == "query":
+            add = {"type": "Add", "queryId": number, "udfPath": path, "args": [{}]}
+            self.say(type="ModifyQuerySet", baseVersion=number, newVersion=number + 1, modifications=[add])
+            while not (changes := self.hear("Transition")["modifications"]):
+                pass
+            refused: str = changes[0]["errorMessage"]
+            return refused
+        self.say(type=kind.capitalize(), requestId=number, udfPath=path, args=[{}])
+        answer = self.hear(f"{kind.capitalize()}Response")
+        assert answer["success"] is False
+        return str(answer["result"])
+
     def authenticate(self, token: str, base: int = 0) -> None:
         self.say(type="Authenticate", baseVersion=base, tokenType="User", value=token)
         while self.hear("Transition")["endVersion"]["identity"] <= base:
@@ -315,6 +329,35 @@ def test_nobody_calls_what_is_ours(server: Server, kind: str, path: str) -> None
 
     for asked in (server.call(kind, path), server.call(kind, path, token)):
         assert f"Could not find public function for '{path}'" in asked["errorMessage"]
+    socket = Socket(server)
+    for base, identity in enumerate((None, token)):
+        if identity is not None:
+            socket.authenticate(identity)
+        assert f"Could not find public function for '{path}'" in socket.ask(kind, path, number=base)
+
+
+def test_a_foreign_page_is_told_nothing(server: Server) -> None:
+    """H2: whatever it asks, with whatever cookies, its browser hands it no answer that a visitor's own would get."""
+    evil = {"origin": "https://evil.test", "cookie": "__convexAuthJWT=x", "sec-fetch-site": "cross-site"}
+    probe = {**evil, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    sign_in = {"path": "auth:signIn", "args": {"provider": "anonymous", "params": {}}, "format": "json"}
+    for method, path, body, port in (
+        ("OPTIONS", "/api/action", None, server.api),
+        ("POST", "/api/action", sign_in, server.api),
+        ("GET", "/api/query?path=users:me", None, server.api),
+        ("OPTIONS", "/api/auth/signin/github", None, server.site),
+        ("GET", "/api/auth/signin/github?code=x", None, server.site),
+        ("POST", "/api/auth/callback/github", {}, server.site),
+        ("OPTIONS", "/.well-known/jwks.json", None, server.site),
+        ("GET", "/.well-known/jwks.json", None, server.site),
+    ):
+        status, _, headers = server.request(method, path, body, port=port, **(probe if method == "OPTIONS" else evil))
+        told = {name.lower(): value for name, value in headers.items()}
+        assert status < 500
+        assert "access-control-allow-credentials" not in told
+        assert "set-cookie" not in told
+        assert told.get("access-control-allow-origin", "*") == "*", "public keys alone are for everybody"
+        assert path.startswith("/.well-known/") or "access-control-allow-origin" not in told
 
 
 def test_names_of_ours_are_those_that_are_declared(server: Server) -> None:

@@ -291,10 +291,22 @@ def test_both_do_the_same_work(people: Open) -> None:
     here = people(hasher=hasher)
     sign_up(here)
     hasher.work.clear()
+    calls: list[str] = []
+    tell = here.system.tell
+
+    async def noting(path: str, **arguments: Any) -> Any:
+        calls.append(path)
+        return await tell(path, **arguments)
+
+    here.system.tell = noting  # type: ignore[method-assign]
     for email in (ANN, "nobody@example.com"):
         refusal(sign_in, here, email=email, password=WRONG)
     # The first comparison of all makes the hash that nobody has, whoever comes.
     assert hasher.work == ["hash", "verify", "verify"]
+    assert calls == ["_system/auth/passwords:beginCheck", "_system/auth/passwords:wasWrong"] * 2
+    [row] = here.table("_auth_passwords")
+    parameters = [each.split("$")[1:4] for each in (row["hash"], *hasher.compared)]
+    assert parameters == [parameters[0]] * 3
 
 
 def test_a_sign_up_for_an_address_that_is_taken_tells_only_its_owner(people: Open) -> None:
@@ -344,6 +356,11 @@ def test_asking_to_reset_tells_nothing(people: Open) -> None:
     here.settle()
     assert here.mails == []
     assert here.rows() == before
+
+    here.app.hooks.time.advance(timedelta(minutes=1))
+    assert here.call("password", flow="reset", email=ANN) == {"tokens": None}
+    here.settle()
+    assert [mail.to for mail in here.mails] == [ANN]
 
 
 def test_the_eleventh_guess_is_too_many_on_every_path(people: Open) -> None:
@@ -826,6 +843,7 @@ class Counting(Hasher):
     def __init__(self, strength: Any) -> None:
         super().__init__(strength)
         self.work: list[str] = []
+        self.compared: list[str] = []
 
     def _hash(self, password: bytes) -> str:
         self.work.append("hash")
@@ -834,6 +852,7 @@ class Counting(Hasher):
     def _verify(self, stored: str | None, password: bytes) -> Any:
         verdict = super()._verify(stored, password)
         self.work.append("verify")
+        self.compared.append(stored or self._nobodys)
         return verdict
 
 

@@ -119,7 +119,12 @@ class Said(Object):
 
 
 class Upload(Object):
-    """A file to send: what the upload answered, and what it is called."""
+    """
+    A file to send: what the upload answered, and what it is called.
+
+    Who uploaded it is not kept. Only they were told its id, of 112 random bits, and nobody else is: what is served has
+    an address of its own, and a file that was sent cannot be sent again.
+    """
 
     file: Id[StoredFile]
     name: FileName

@@ -396,7 +396,7 @@ def test_reading_wakes_nobody_else(backend: Backend) -> None:
 
 
 def test_files_come_with_a_message(backend: Backend) -> None:
-    """Members get a URL that serves them; what they are is as it was stored, not as it was told."""
+    """Members get a URL that serves them, and not their ids; what they are is as it was stored, not as it was told."""
     ann = reader(backend, "Ann")
     room = open_room(backend, members=(ann,))
     file = upload(backend, ann, room, b"ink", "image/png", "a drawing.png")
@@ -406,6 +406,7 @@ def test_files_come_with_a_message(backend: Backend) -> None:
     [shown] = message.attachments
     assert (shown.name, shown.content_type, shown.size) == ("a drawing.png", "image/png", 3)
     assert backend.fetch("GET", url_of(owner(backend), room)).body == b"ink"
+    assert file.file not in url_of(owner(backend), room)
     assert seen(ann, room).last_said == "a drawing.png"
 
 

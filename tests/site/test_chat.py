@@ -266,6 +266,22 @@ def test_what_is_refused_can_be_sent_again(lobby: Lobby) -> None:
     lobby.joel.no_longer_reads("First", LOG)
 
 
+def test_what_is_too_long_is_not_cut(lobby: Lobby) -> None:
+    """A long paste stays as it is, with how much has to go; until then it is not sent, by key nor button."""
+    page = lobby.joel
+    page.fill(WRITE, "word " * 1_700)
+    page.reads("499 characters too long", "form")
+    page.press("Enter")
+    page.until("document.querySelector('form button[type=submit]').disabled")
+    assert page.evaluate("document.querySelector('form textarea').value.length") == 8_500
+    page.fill(WRITE, "word " * 1_600)
+    page.no_longer_reads("too long", "form")
+    page.click("Send")
+    page.reads("word", "[data-seq]")
+    assert numbers(page) == [1]
+    shows_nothing_unsent(page)
+
+
 def test_messages_are_edited_and_removed(lobby: Lobby) -> None:
     """The arrow up edits what one said last, Escape leaves it; what is removed leaves a place."""
     gus = lobby.guest("Gus")

@@ -9,6 +9,7 @@ import { useGoing } from "@/components/frame/useGoing";
 import { ACCEPTED, size } from "@/lib/chat/files";
 import type { Outbox } from "@/lib/chat/outbox";
 import { newKey } from "@/lib/chat/tokens";
+import { tooLong } from "@/lib/length";
 import styles from "./Composer.module.css";
 import type { RoomSeen, Said } from "./types";
 import { useTyping } from "./usePresence";
@@ -30,7 +31,8 @@ export function Composer({ room, outbox, uploads, editLast }: Props) {
   const field = useRef<HTMLTextAreaElement>(null);
   const pressed = useTyping(room.id);
   const onItsWay = uploads.uploads.some((upload) => upload.file === null);
-  const ready = (text.trim() !== "" || uploads.uploads.length > 0) && !onItsWay;
+  const excess = tooLong(text, BODY_CHARACTERS);
+  const ready = (text.trim() !== "" || uploads.uploads.length > 0) && !onItsWay && excess === undefined;
 
   useEffect(() => field.current?.focus({ preventScroll: true }), []);
 
@@ -69,6 +71,7 @@ export function Composer({ room, outbox, uploads, editLast }: Props) {
           placeholder="Write a message"
           ref={field}
           value={text}
+          excess={excess}
           onKeyDown={keyed}
           onPaste={pasted}
           onChange={(value) => {
@@ -90,6 +93,7 @@ export function Editor({ message, done }: { message: Said; done: () => void }) {
   const edit = useMutation(api.chat.edit);
   const [text, setText] = useState(message.body);
   const field = useRef<HTMLTextAreaElement>(null);
+  const excess = tooLong(text, BODY_CHARACTERS);
   const [going, go] = useGoing(async () => {
     if (text.trim() !== message.body) await edit({ id: message.id, body: text });
     done();
@@ -103,7 +107,7 @@ export function Editor({ message, done }: { message: Said; done: () => void }) {
     if (event.key === "Escape") done();
     if (!isSend(event)) return;
     event.preventDefault();
-    void go();
+    if (excess === undefined) void go();
   };
   return (
     <form
@@ -115,9 +119,16 @@ export function Editor({ message, done }: { message: Said; done: () => void }) {
     >
       <p className={styles.about}>Change what you said. Escape leaves it as it is.</p>
       <div className={styles.line}>
-        <Text label="Change your message" ref={field} value={text} onKeyDown={keyed} onChange={setText} />
+        <Text
+          label="Change your message"
+          ref={field}
+          value={text}
+          excess={excess}
+          onKeyDown={keyed}
+          onChange={setText}
+        />
         <Button onClick={done}>Cancel</Button>
-        <Button type="submit" disabled={going.busy}>
+        <Button type="submit" disabled={going.busy || excess !== undefined}>
           Save
         </Button>
       </div>
@@ -131,24 +142,33 @@ interface TextProps {
   placeholder?: string;
   ref: React.RefObject<HTMLTextAreaElement | null>;
   value: string;
+  /** By how much it is too long, in words. It is not cut: whoever pasted it decides what goes. */
+  excess: string | undefined;
   onChange: (value: string) => void;
   onKeyDown: (event: KeyboardEvent) => void;
   onPaste?: (event: ClipboardEvent) => void;
 }
 
-function Text({ label, value, onChange, ...rest }: TextProps) {
+function Text({ label, value, excess, onChange, ...rest }: TextProps) {
+  const id = useId();
   return (
-    <textarea
-      {...rest}
-      className={styles.text}
-      aria-label={label}
-      title="Enter sends, Shift and Enter begin a new line"
-      rows={1}
-      maxLength={BODY_CHARACTERS}
-      enterKeyHint="send"
-      value={value}
-      onChange={(event) => onChange(event.target.value)}
-    />
+    <div className={styles.field}>
+      <textarea
+        {...rest}
+        className={styles.text}
+        aria-label={label}
+        aria-invalid={excess !== undefined}
+        aria-describedby={id}
+        title="Enter sends, Shift and Enter begin a new line"
+        rows={1}
+        enterKeyHint="send"
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+      <p id={id} className={styles.problem} role="status">
+        {excess}
+      </p>
+    </div>
   );
 }
 

@@ -5,7 +5,10 @@ import { Button } from "@/components/frame/Button";
 import { Field } from "@/components/frame/Field";
 import { Problem } from "@/components/frame/Problem";
 import { useGoing } from "@/components/frame/useGoing";
+import { tooLong } from "@/lib/length";
 import styles from "./Comments.module.css";
+
+const BODY_CHARACTERS = 4_000;
 
 interface Props {
   label: string;
@@ -27,11 +30,12 @@ export function Composer({ label, hint, initial = "", verb, send, keep, done }: 
     done();
   });
   useEffect(() => form.current?.querySelector("textarea")?.focus({ preventScroll: true }), []);
+  const excess = tooLong(text, BODY_CHARACTERS);
+  const unready = text.trim() === "" || excess !== undefined || going.busy;
   const keyed = (event: KeyboardEvent) => {
     if (event.key === "Escape" && text.trim() === initial) done();
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && text.trim() !== "") void go(send);
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !unready) void go(send);
   };
-  const nothing = text.trim() === "" || going.busy;
   return (
     <form
       ref={form}
@@ -47,16 +51,16 @@ export function Composer({ label, hint, initial = "", verb, send, keep, done }: 
         lines={3}
         hint={hint}
         value={text}
-        maxLength={4_000}
+        error={excess}
         onKeyDown={keyed}
         onChange={(event) => setText(event.target.value)}
       />
       <div className={styles.actions}>
-        <Button type="submit" disabled={nothing}>
+        <Button type="submit" disabled={unready}>
           {verb}
         </Button>
         {keep && (
-          <Button quiet disabled={nothing} onClick={() => void go(keep)}>
+          <Button quiet disabled={unready} onClick={() => void go(keep)}>
             Keep as draft
           </Button>
         )}

@@ -2,7 +2,7 @@
 The site, built as it is deployed.
 
 A build takes some fifteen seconds of processor time, so one is kept for as long as no file of the site changes;
-several test processes make it once.
+several test processes make it once. Old ones go, unless somebody still has them open.
 """
 
 import fcntl
@@ -20,6 +20,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "site"
 BUILDS = ROOT / "tests" / ".site-builds"
+
+KEPT = 2
+"""Builds: this one, and the one before it, to which a change that is taken back leads."""
 
 MADE = frozenset({"node_modules", ".next", "out", "next-env.d.ts"})
 """In the site's folder, and no part of it."""
@@ -61,7 +64,42 @@ def build() -> Path:
                 site = copy_site(Path(scratch) / "site")
                 _run(site)
                 (site / "out").rename(built)
+        hold(built)
+        forget_old(BUILDS)
     return built
+
+
+def hold(built: Path) -> int:
+    """Keep a build from being deleted as long as this process lives, or until what is returned is closed."""
+    held = os.open(built, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    os.utime(held)
+    return held
+
+
+def forget_old(builds: Path) -> None:
+    """
+    Delete builds but those that were used last, and what a build left that was killed. What somebody holds stays.
+
+    Only for who has the lock: nobody builds meanwhile.
+    """
+    folders = sorted((path for path in builds.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    scratches = [path for path in folders if path.name.startswith(tempfile.gettempprefix())]
+    finished = [path for path in folders if path not in scratches]
+    for path in [*scratches, *finished[:-KEPT]]:
+        if not _is_held(path):
+            shutil.rmtree(path)
+
+
+def _is_held(built: Path) -> bool:
+    folder = os.open(built, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
 
 
 def _run(site: Path) -> None:

@@ -2,6 +2,7 @@
 
 import { Components } from "./Components";
 import { Log } from "./Log";
+import { Redis } from "./Redis";
 import { Sources } from "./Sources";
 
 /** How everything is, for the owner. */
@@ -10,6 +11,7 @@ export function Dashboard() {
     <>
       <Components />
       <Sources />
+      <Redis />
       <Log />
     </>
   );

@@ -2,7 +2,14 @@ import styles from "./Dashboard.module.css";
 
 type Tone = "good" | "warn" | "bad" | "quiet";
 
-const TONES: Record<string, Tone> = { up: "good", degraded: "warn", down: "bad" };
+const TONES: Record<string, Tone> = {
+  up: "good",
+  degraded: "warn",
+  down: "bad",
+  running: "good",
+  failed: "bad",
+  unknown: "warn",
+};
 
 /** How something is: a word, and a mark whose form says the same as its colour. */
 export function State({ state }: { state: string }) {
